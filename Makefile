@@ -1,0 +1,62 @@
+# dropspot: every target may be run again at any time; `make` alone lists them.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BOOTSTRAP := $(PYTHON) cli/bootstrap.py
+DROPSPOT := .venv/bin/dropspot
+DATASET ?=
+
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help setup demo up down deploy test check format clean
+
+help: ## list the targets
+	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo DATASET=PATH         the same with a folder or archives of your own"
+	@echo "  make demo DATASET=oxford-pets  the same with the Oxford-IIIT Pet data set (800 MB download)"
+
+setup: ## make the Python environments (.venv, .envs); instant when nothing changed
+	@$(BOOTSTRAP)
+
+demo: setup ## the whole road on this machine: train, deploy and use a detector
+	@$(DROPSPOT) demo $(if $(DATASET),--dataset "$(DATASET)")
+
+up: setup ## start the embedded cloud and deploy the stack to it
+	@$(DROPSPOT) up
+
+down: ## stop the embedded cloud and remove its state
+	@if [ -x $(DROPSPOT) ]; then $(DROPSPOT) down; else echo "Nothing to stop: no environment has been made."; fi
+
+deploy: ## guided deployment to an AWS account
+	@$(BOOTSTRAP) main sam
+	@$(DROPSPOT) --aws deploy
+
+test: setup ## every test, the end-to-end ones included
+	.venv/bin/python -m pytest tests --ignore=tests/training
+	PYTHONPATH=detector_container:layers/shared .envs/detector-train/bin/python -m pytest -W default tests/training
+
+check: ## lint, types, and the expanded template's checks
+	@$(BOOTSTRAP) main
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	@set -e; for folder in functions/*/; do \
+		echo "mypy $$folder"; \
+		(cd "$$folder" && "$(CURDIR)/.venv/bin/mypy" --config-file "$(CURDIR)/pyproject.toml" --cache-dir "$(CURDIR)/.mypy_cache" --no-error-summary .); \
+	done
+	.venv/bin/python scripts/check_template.py
+	.venv/bin/python -m pytest -q tests/unit/template
+
+format: ## let ruff format and mend what it can
+	@$(BOOTSTRAP) main
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+clean: down ## remove everything that make has made
+	rm -rf .venv .envs .aws-sam .dropspot .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,142 @@
+"""Runs as the bucket records them: a document for every step, and nothing else to ask."""
+
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from dropspot import documents
+from dropspot.datasets import Listing, prefix_of
+from dropspot.errors import NotFoundError
+from dropspot.ports import ObjectStore
+from dropspot.runs import PREFIX, Run, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One line of the list of runs; `map50` is None until the run was judged."""
+
+    run_id: str
+    dataset: str
+    created_at: str
+    state: str
+    step: str
+    map50: float | None
+    note: str
+
+
+def run_ids(store: ObjectStore) -> list[str]:
+    """Return the ids of all runs."""
+    return [name[:-1] for name in store.children(PREFIX) if name.endswith("/")]
+
+
+def identity(store: ObjectStore, run_id: str) -> dict[str, Any]:
+    """Return the run's run.json, empty where a run has only just begun."""
+    return documents.read_or_none(store, f"{PREFIX}{run_id}/run.json") or {}
+
+
+def summaries(store: ObjectStore) -> list[RunSummary]:
+    """Return all runs, the newest first."""
+    with ThreadPoolExecutor(max_workers=8) as pool:  # a handful of small reads for each
+        found = list(pool.map(lambda run_id: _summary(store, run_id), run_ids(store)))
+    return sorted(found, key=lambda run: run.created_at, reverse=True)
+
+
+def _summary(store: ObjectStore, run_id: str) -> RunSummary:
+    prefix = f"{PREFIX}{run_id}/"
+    names = {name for name in store.children(prefix) if not name.endswith("/")}
+    status = RunStatus.of(names)
+    who = identity(store, run_id)
+    failure = (documents.read_or_none(store, f"{prefix}failure.json") if "failure.json" in names else None) or {}
+    verdict = (documents.read_or_none(store, f"{prefix}verdict.json") if "verdict.json" in names else None) or {}
+    return RunSummary(
+        run_id=run_id,
+        dataset=who.get("dataset", ""),
+        created_at=who.get("created_at", ""),
+        state=verdict["status"] if status.state == "judged" and "status" in verdict else status.state,
+        step=status.step,
+        map50=verdict.get("map50"),
+        note=failure.get("message") or verdict.get("rule", ""),
+    )
+
+
+def runs_table(runs: list[RunSummary]) -> Table:
+    """Return the table that `dropspot runs` prints."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "data set", "began", "state", "last step", "mAP@0.5"):
+        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=column == "run")
+    table.add_column("note", overflow="fold")
+    colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
+    for run in runs:
+        score = "" if run.map50 is None else f"{run.map50:.3f}"
+        state = f"[{colours.get(run.state, 'default')}]{run.state}[/]"
+        table.add_row(run.run_id, run.dataset, run.created_at, state, run.step, score, run.note)
+    return table
+
+
+def newest_run(store: ObjectStore, dataset: str = "") -> str:
+    """Return the id of the run that began last, of this data set where one is named; raise NotFoundError."""
+    found = [
+        (who.get("created_at", ""), run_id) for run_id, who in _identities(store) if dataset in {"", who.get("dataset")}
+    ]
+    if not found:
+        of = f" of the data set {dataset}" if dataset else ""
+        raise NotFoundError(f"There is no run{of} yet: upload a data set with `dropspot push FOLDER`.")
+    return max(found)[1]
+
+
+def _identities(store: ObjectStore) -> list[tuple[str, dict[str, Any]]]:
+    return [(run_id, identity(store, run_id)) for run_id in run_ids(store)]
+
+
+def run_of_content(store: ObjectStore, dataset: str) -> str | None:
+    """Return the newest run of exactly what lies in the data set's folder now, None where there is none."""
+    now = Listing.of(dataset, store.objects(prefix_of(dataset))).document
+    same = [
+        (who.get("created_at", ""), run_id)
+        for run_id, who in _identities(store)
+        if who.get("dataset") == dataset and documents.read_or_none(store, f"{PREFIX}{run_id}/listing.json") == now
+    ]
+    return max(same)[1] if same else None
+
+
+def await_run(
+    store: ObjectStore,
+    dataset: str,
+    known: Collection[str],
+    *,
+    patience: float,
+    tick: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> str:
+    """Wait for a run of the data set that isn't among the `known` ones and return its id.
+
+    The pipeline starts no second run of the same content: after `patience` seconds an earlier run of it counts. Raises
+    NotFoundError where there is none either.
+    """
+    deadline = now() + patience
+    while True:
+        for run_id in run_ids(store):
+            if run_id not in known and identity(store, run_id).get("dataset") == dataset:
+                return run_id
+        if now() >= deadline:
+            break
+        tick(1.0)
+    earlier = run_of_content(store, dataset)
+    if earlier is None:
+        raise NotFoundError(
+            f"No run of {dataset} has begun within {patience:.0f} s: see the functions' logs,"
+            " and the dataset queue's dead letters."
+        )
+    return earlier
+
+
+def run_named(app: str, run_id: str, store: ObjectStore) -> Run:
+    """Return the run; raise InvalidInputError for what is no id and NotFoundError for a run that doesn't exist."""
+    run = Run.from_id(app, run_id)
+    if store.head(run.key("run.json")) is None:
+        raise NotFoundError(f"There is no run {run_id}: `dropspot runs` lists them.")
+    return run

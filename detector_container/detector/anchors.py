@@ -1,0 +1,46 @@
+"""Default boxes ("anchors"): the grid of reference boxes that a prediction is an offset from.
+
+Order and geometry are those of MXNet's MultiBoxPrior on a square input, so that a graph with that operator and this
+module agree: levels from fine to coarse, cells row by row, and in each cell the sizes at the first ratio, then the
+first size at the other ratios.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorLevel:
+    """The anchors of one feature map.
+
+    Its side in cells, box sizes as fractions of the picture's side, ratios width / height.
+    """
+
+    side: int
+    sizes: tuple[float, ...]
+    ratios: tuple[float, ...]
+
+    @property
+    def per_cell(self) -> int:
+        return len(self.sizes) + len(self.ratios) - 1
+
+
+def anchor_boxes(levels: Sequence[AnchorLevel]) -> Array:
+    """Return all anchors, shape (N, 4): xmin, ymin, xmax, ymax as fractions; they may reach beyond the picture."""
+    return np.concatenate([_level_boxes(level) for level in levels])
+
+
+def _level_boxes(level: AnchorLevel) -> Array:
+    shapes = [(size, level.ratios[0]) for size in level.sizes] + [(level.sizes[0], ratio) for ratio in level.ratios[1:]]
+    half = (
+        np.array([(size * ratio**0.5, size / ratio**0.5) for size, ratio in shapes]) / 2
+    )  # (A, 2): half width, half height
+    centres = (np.arange(level.side) + 0.5) / level.side
+    y, x = np.meshgrid(centres, centres, indexing="ij")
+    centre = np.stack([x, y], axis=-1)[:, :, None, :]  # (side, side, 1, 2)
+    return np.concatenate([centre - half, centre + half], axis=-1).reshape(-1, 4).astype(np.float32)

@@ -1,0 +1,45 @@
+"""The files of a trained model: what they are called and what `detector.json` says. Shared by training and serving."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SCHEMA = "dropspot/detector/1"
+
+SYMBOL = "model_algo_1-symbol.json"
+PARAMETERS = "model_algo_1-0000.params"
+HYPERPARAMETERS = "hyperparams.json"
+ONNX = "detector.onnx"
+ANCHORS = "anchors.npy"
+DESCRIPTION = "detector.json"
+
+PROBABILITIES = "probabilities"  # ONNX output (B, N, classes + 1)
+OFFSETS = "box_offsets"  # ONNX output (B, N, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What serving needs to know beside the graph and the anchors."""
+
+    base_network: str
+    image_shape: int
+    num_classes: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    nms_threshold: float
+    nms_topk: int
+    best_epoch: int
+    validation_map: float  # of the exported weights, at `overlap_threshold`, all-point
+
+    def write(self, folder: Path) -> None:
+        (folder / DESCRIPTION).write_text(json.dumps({"schema": SCHEMA} | asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Description":
+        """Read a model folder's description; raise ValueError where it is of another schema."""
+        values = json.loads((folder / DESCRIPTION).read_text())
+        schema = values.pop("schema", None)
+        if schema != SCHEMA:
+            raise ValueError(f"{folder / DESCRIPTION} has schema {schema!r}, expected {SCHEMA!r}")
+        values["mean"], values["deviation"] = tuple(values["mean"]), tuple(values["deviation"])
+        return cls(**values)

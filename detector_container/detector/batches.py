@@ -1,0 +1,98 @@
+"""Turn samples into batches of arrays while the network is busy with the batch before."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from detector.augment import WHOLE, augmented, cut_out
+from detector.channel import Sample
+from detector.targets import picture_targets
+
+Floats = npt.NDArray[np.float32]
+
+_AHEAD = 3  # batches prepared beyond the one in use
+CACHED_SIDE = 1.5  # cached pictures' shorter side over the network's: a crop still has pixels to show
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B pictures (B, 3, S, S) with what each of N anchors should answer: classes (B, N), offsets (B, N, 4)."""
+
+    pictures: Floats
+    classes: npt.NDArray[np.int64]
+    offsets: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Makes the batches of a training.
+
+    Every random choice follows from seed, epoch and place, whichever thread makes it.
+    """
+
+    samples: Sequence[Sample]
+    anchors: Floats
+    side: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    size: int
+    seed: int
+
+    @property
+    def per_epoch(self) -> int:
+        return -(-len(self.samples) // self.size)
+
+    def of_epoch(self, epoch: int, threads: int) -> Iterator[Batch]:
+        """Yield the epoch's batches: every sample once, in random order; the last batch is filled up from the front."""
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
+        order = np.resize(order, self.per_epoch * self.size)
+        waiting: deque[Future[Batch]] = deque()
+        pool = ThreadPoolExecutor(threads)
+        try:
+            for index in range(self.per_epoch):
+                waiting.append(
+                    pool.submit(
+                        self._batch, epoch, index * self.size, order[index * self.size : (index + 1) * self.size]
+                    )
+                )
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # also when the training stops half way through the epoch
+
+    def _batch(self, epoch: int, start: int, chosen: npt.NDArray[np.int64]) -> Batch:
+        fill = (round(self.mean[0]), round(self.mean[1]), round(self.mean[2]))
+        pictures = np.empty((len(chosen), 3, self.side, self.side), np.float32)
+        classes, offsets = [], []
+        for row, index in enumerate(chosen):
+            rng = np.random.default_rng((self.seed, epoch, start + row))
+            sample = self.samples[index]
+            variant, labels = augmented(
+                sample.picture(round(self.side * CACHED_SIDE)), sample.labels, self.side, fill, rng
+            )
+            pictures[row] = normalised(variant, self.mean, self.deviation)
+            sample_classes, sample_offsets = picture_targets(self.anchors, labels)
+            classes.append(sample_classes)
+            offsets.append(sample_offsets.astype(np.float32))
+        return Batch(pictures, np.stack(classes), np.stack(offsets))
+
+
+def network_input(picture: Image.Image, side: int, mean: Sequence[float], deviation: Sequence[float]) -> Floats:
+    """Return an RGB picture squashed to the network's square, (3, side, side): what evaluation and serving feed."""
+    return normalised(cut_out(picture, WHOLE, side, (0, 0, 0)), mean, deviation)
+
+
+def normalised(picture: Image.Image, mean: Sequence[float], deviation: Sequence[float]) -> Floats:
+    """Return an RGB picture's pixels, (3, height, width), less the channels' mean, over their deviation."""
+    scale = np.reciprocal(np.asarray(deviation, np.float32))
+    values = np.asarray(picture, np.uint8).transpose(2, 0, 1).astype(np.float32)
+    values *= scale[:, None, None]
+    values -= (np.asarray(mean, np.float32) * scale)[:, None, None]
+    return values

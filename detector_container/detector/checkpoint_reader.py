@@ -1,0 +1,128 @@
+"""Read a PyTorch state dictionary without PyTorch and without running anything that the file asks for.
+
+Two containers are in use: the zip archive of `torch.save` since 1.6 (`<name>/data.pkl`, `<name>/data/<key>`), and
+before it a run of pickles (magic number, protocol, system, the object, the keys of its storages) followed by the
+storages, each a little-endian 64-bit count and the raw numbers. In both the pickle may name only the few constructors
+listed here; anything else is refused.
+
+A tensor is a view: storage, offset, shape and strides. Strides count: many published checkpoints were saved
+channels-last, and a reader that reshapes the storage instead gets scrambled weights that load without an error.
+"""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_ITEM_TYPES = {
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+}
+
+
+class CheckpointError(ValueError):
+    """The file is not a checkpoint that this reader understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    storage: tuple[str, str]  # key, item type
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Unpickles a state dictionary; every global but the known constructors is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if module == "torch" and name in _ITEM_TYPES:
+            return _ITEM_TYPES[name]
+        raise CheckpointError(f"the checkpoint asks for {module}.{name}, which is not part of a state dictionary")
+
+    def persistent_load(self, pid: Any) -> tuple[str, str]:
+        kind, item_type, key, *_ = pid
+        if kind != "storage":
+            raise CheckpointError(f"the checkpoint refers to a {kind!r}")
+        return str(key), str(item_type)
+
+
+def _rebuild_tensor(
+    storage: tuple[str, str], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+) -> _Tensor:
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors of the state dictionary in `path` by name, contiguous.
+
+    Raise CheckpointError for anything else.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            return _read_archive(path)
+        with path.open("rb") as stream:
+            return _read_legacy(stream)
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise CheckpointError(f"read {path.name}: {error}") from error
+
+
+def _read_archive(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with zipfile.ZipFile(path) as archive:
+        pickled = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+        state = _RestrictedUnpickler(io.BytesIO(archive.read(pickled))).load()
+        folder = pickled.removesuffix("data.pkl")
+        return _tensors(state, lambda key, dtype: np.frombuffer(archive.read(f"{folder}data/{key}"), dtype))
+
+
+def _read_legacy(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
+    if _RestrictedUnpickler(stream).load() != _MAGIC:
+        raise CheckpointError("no checkpoint's magic number")
+    _RestrictedUnpickler(stream).load()  # protocol version
+    _RestrictedUnpickler(stream).load()  # the writing machine
+    state = _RestrictedUnpickler(stream).load()
+    item_types = dict(value.storage for value in state.values())
+    storages = {}
+    for key in _RestrictedUnpickler(stream).load():
+        count = int.from_bytes(stream.read(8), "little")
+        dtype = np.dtype(item_types[key])
+        storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
+    return _tensors(state, lambda key, dtype: storages[key])
+
+
+def _tensors(state: dict[str, _Tensor], storage: Callable[[str, str], npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    tensors = {}
+    for name, tensor in state.items():
+        numbers = storage(*tensor.storage)
+        last = tensor.offset + sum(
+            (size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True)
+        )
+        if last >= len(numbers):
+            raise CheckpointError(f"{name} reaches beyond its storage")
+        strides = tuple(stride * numbers.itemsize for stride in tensor.strides)
+        view = np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
+        tensors[name] = np.ascontiguousarray(view).reshape(tensor.shape)
+    return tensors

@@ -1,0 +1,74 @@
+"""One training job from its channels to its artifacts. Importing this imports MXNet: set OMP_NUM_THREADS before."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from detector.anchors import anchor_boxes
+from detector.batches import CACHED_SIDE, Batches
+from detector.channel import load_channel
+from detector.checkpoints import identity, read_checkpoint, write_checkpoint
+from detector.export import export_model
+from detector.initial_weights import as_ndarrays, initial_weights
+from detector.networks import build_network
+from detector.paths import ContainerPaths
+from detector.pretrained import load_weights
+from detector.settings import Settings
+from detector.threads import available_cores
+from detector.training import Training
+from detector.training_graph import TrainingGraph
+
+LOG = logging.getLogger(__name__)
+
+
+def run_job(paths: ContainerPaths, settings: Settings, given: dict[str, str], stop: Callable[[], bool]) -> None:
+    """Load the channels, train until done or until `stop` says so, and write the model.
+
+    `given` are the hyperparameters as they were sent. Raises InvalidInputError for data that can't be trained on.
+    """
+    network = build_network(settings.base_network, settings.image_shape, settings.num_classes)
+    pretrained = load_weights() if network.pretrained and settings.use_pretrained_model else {}
+    threads = available_cores()
+    begun = time.monotonic()
+    samples, validation = (
+        load_channel(paths.channel(name), settings.num_classes, round(settings.image_shape * CACHED_SIDE), threads)
+        for name in ("train", "validation")
+    )
+    LOG.info(
+        "loaded %d training and %d validation pictures in %.1f s",
+        len(samples),
+        len(validation),
+        time.monotonic() - begun,
+    )
+    if len(samples) != settings.num_training_samples:
+        LOG.warning(
+            "num_training_samples is %d, channel train has %d pictures", settings.num_training_samples, len(samples)
+        )
+
+    training = Training(
+        network=network,
+        settings=settings,
+        graph=TrainingGraph(network, settings, *initial_weights(network, settings.seed, pretrained)),
+        batches=Batches(
+            samples=samples,
+            anchors=anchor_boxes(network.levels),
+            side=settings.image_shape,
+            mean=network.mean,
+            deviation=network.deviation,
+            size=settings.mini_batch_size,
+            seed=settings.seed,
+        ),
+        validation=validation,
+        threads=threads,
+        stop=stop,
+        save=partial(write_checkpoint, paths.checkpoints, identity(settings, len(samples))),
+    )
+    checkpoint = read_checkpoint(paths.checkpoints, identity(settings, len(samples)))
+    if checkpoint is not None:
+        LOG.info("resumed from the checkpoint after epoch %d", checkpoint.epoch - 1)
+        training.resume(checkpoint)
+    training.run()
+    LOG.info("the model has the weights of epoch %d, validation mAP %.4f", training.best_epoch, training.kept_map)
+    weights = as_ndarrays(training.best)
+    export_model(paths.model, network, weights, settings, given, training.best_epoch, training.kept_map)

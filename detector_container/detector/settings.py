@@ -1,0 +1,70 @@
+"""The hyperparameters of one training, typed, complete and checked before any work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from dropspot import hyperparameters
+from dropspot.errors import InvalidInputError
+
+REQUIRED = ("num_classes", "num_training_samples")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One field per hyperparameter, under the built-in algorithm's own names (kv_store excepted.
+
+    See `from_strings`).
+    """
+
+    num_classes: int
+    num_training_samples: int
+    base_network: str
+    use_pretrained_model: int
+    epochs: int
+    mini_batch_size: int
+    image_shape: int
+    label_width: int
+    learning_rate: float
+    lr_scheduler_step: str
+    lr_scheduler_factor: float
+    optimizer: str
+    momentum: float
+    weight_decay: float
+    overlap_threshold: float
+    nms_threshold: float
+    freeze_layer_pattern: str
+    early_stopping: bool
+    early_stopping_min_epochs: int
+    early_stopping_patience: int
+    early_stopping_tolerance: float
+    schedule: str
+    warmup_steps: int
+    clip_gradient: float
+    weight_averaging: float
+    nms_topk: int
+    seed: int
+
+    @classmethod
+    def from_strings(cls, given: Mapping[str, str]) -> "Settings":
+        """Read what SageMaker sends; raise InvalidInputError naming the first wrong hyperparameter.
+
+        Names with a leading underscore are the service's own (a tuning job adds `_tuning_objective_metric`) and mean
+        nothing here. `base_network` `auto` stands for the project's recipe, of which every value that is given takes
+        precedence.
+        """
+        values = {name: str(value) for name, value in given.items() if not name.startswith("_")}
+        typed = hyperparameters.parse(values, extensions=True)
+        for name in REQUIRED:
+            if name not in typed:
+                raise InvalidInputError(f"hyperparameter {name} is required and was not given")
+        if typed.get("base_network") == "auto":
+            recipe = hyperparameters.recipe("detector", int(typed["num_training_samples"]))
+            typed = hyperparameters.parse(
+                recipe | {n: v for n, v in values.items() if n != "base_network"}, extensions=True
+            )
+        complete = hyperparameters.defaults(extensions=True) | typed
+        return cls(**{field.name: complete[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+
+    def step_epochs(self) -> tuple[int, ...]:
+        """Return the epochs at whose beginning the learning rate is multiplied by `lr_scheduler_factor`."""
+        return tuple(int(epoch) for epoch in self.lr_scheduler_step.split(",") if epoch.strip())

@@ -1,0 +1,84 @@
+"""`python -m detector.train`: the container's `train` command."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from dropspot.errors import DropspotError, InvalidInputError
+
+from detector.paths import ContainerPaths
+from detector.settings import Settings
+from detector.threads import set_openmp_threads
+
+LOG = logging.getLogger(__name__)
+
+_FAILURE_CHARACTERS = 1024  # what SageMaker keeps of the failure file
+
+
+def main() -> int:
+    """Train as the configuration below the root says; exit code 1 and a sentence in `output/failure` where it can't.
+
+    SIGTERM ends the training before its next step: the best weights so far are written and the exit code is 0, as a
+    job that is stopped keeps its model.
+    """
+    log_format = "[%(asctime)s %(levelname)s %(process)d] %(message)s"
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    paths = ContainerPaths.from_env()
+    try:
+        given = read_hyperparameters(paths.hyperparameters)
+        settings = Settings.from_strings(given)
+        refuse_several_hosts(paths.resource_config)
+        set_openmp_threads()
+        # Only now: a refused hyperparameter is answered at once, and MXNet reads the number of threads when imported.
+        from detector.job import run_job  # noqa: PLC0415
+
+        run_job(paths, settings, given, stop.is_set)
+    except (DropspotError, OSError) as error:
+        return _fail(paths.failure, str(error))
+    except Exception as error:  # noqa: BLE001 - logged in full; the job's record gets a sentence whatever it was
+        LOG.exception("training failed")
+        reason = next(iter(str(error).splitlines()), "")
+        return _fail(paths.failure, f"training failed unexpectedly: {type(error).__name__}: {reason}")
+    return 0
+
+
+def read_hyperparameters(path: Path) -> dict[str, str]:
+    """Return the hyperparameters as SageMaker sends them, every value a string; raise InvalidInputError if unreadable."""
+    values = _read_json(path)
+    if not isinstance(values, dict):
+        raise InvalidInputError(f"{path.name} is not an object of hyperparameters")
+    return {str(name): str(value) for name, value in values.items()}
+
+
+def refuse_several_hosts(path: Path) -> None:
+    """Raise InvalidInputError where the job has more than one host."""
+    hosts = _read_json(path).get("hosts", []) if path.is_file() else []
+    if len(hosts) > 1:
+        raise InvalidInputError(f"this version of the detector container trains on one host, the job has {len(hosts)}")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InvalidInputError(f"{path} is missing") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{path.name} is not JSON: {error}") from error
+
+
+def _fail(path: Path, sentence: str) -> int:
+    LOG.error("%s", sentence)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(sentence[:_FAILURE_CHARACTERS])
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

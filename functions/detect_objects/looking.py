@@ -1,0 +1,100 @@
+"""One look at an image: from the bytes in the bucket to the document that describes them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from dropspot import documents
+from dropspot.errors import InvalidInputError
+from dropspot.images import (
+    DECOMPRESSION_BOMB,
+    EMPTY_OBJECT,
+    REFUSED_BY_MODEL,
+    TOO_LARGE,
+    Model,
+    Picture,
+    RejectedImageError,
+    detected_document,
+    rejected_document,
+)
+from dropspot.ports import Inference, ObjectStore
+from dropspot.runs import Run
+from sniff import sniff
+
+PAYLOAD_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no more
+PIXEL_LIMIT = 89_478_485  # where Pillow begins to suspect a bomb: a quarter of a gigabyte decoded
+OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """What a look needs: whom to ask, and what to keep of the answer."""
+
+    app_name: str
+    endpoint_name: str
+    score_threshold: float
+    store: ObjectStore
+    inference: Inference
+    now: Callable[[], datetime]
+
+    def look(self, picture: Picture, body: bytes) -> dict[str, Any]:
+        """Return the document of the picture with these bytes.
+
+        NotFoundError: no endpoint is in service. TransientError: the endpoint can't answer now. ValueError: it answered
+        what no model of ours answers.
+        """
+        try:
+            seen, payload = prepared(picture, body)
+        except RejectedImageError as rejection:
+            return rejected_document(_measured(picture, body), rejection, self.now())
+        try:
+            answer = self.inference.invoke(self.endpoint_name, payload)
+        except InvalidInputError as error:
+            return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error)), self.now())
+        # The variant's name is the run that answered, whatever is being deployed meanwhile.
+        run = Run.from_id(self.app_name, answer.variant)
+        classes = class_names(self.store, run)  # type: ignore[arg-type]  # stores hash by identity
+        model = Model(run.run_id, run.endpoint_config, classes, self.score_threshold)
+        return detected_document(seen, model, json.loads(answer.body)["prediction"], self.now())
+
+
+def prepared(picture: Picture, body: bytes) -> tuple[Picture, bytes]:
+    """Return the picture with its upright size, and the bytes to send; raise RejectedImageError.
+
+    A picture that every detector reads as it is goes untouched; only others load the imaging layer.
+    """
+    if not body:
+        raise RejectedImageError(EMPTY_OBJECT, "the object has no bytes")
+    header = sniff(body)
+    if header and header.width * header.height > PIXEL_LIMIT:
+        raise RejectedImageError(
+            DECOMPRESSION_BOMB, f"the picture has {header.width} x {header.height} pixels, above {PIXEL_LIMIT}"
+        )
+    if header and header.is_plain and len(body) <= PAYLOAD_LIMIT:
+        return replace(picture, content_type=header.content_type, width=header.width, height=header.height), body
+
+    from dropspot_imaging.normalising import normalise  # noqa: PLC0415  deferred: most pictures need no Pillow
+
+    image = normalise(body, payload_limit=PAYLOAD_LIMIT, pixel_limit=PIXEL_LIMIT)
+    return replace(picture, content_type=image.content_type, width=image.width, height=image.height), image.jpeg
+
+
+def too_large(picture: Picture, now: datetime) -> dict[str, Any]:
+    """Return the document of an object that isn't even read."""
+    message = f"the object has {picture.size} bytes, above {OBJECT_LIMIT}"
+    return rejected_document(picture, RejectedImageError(TOO_LARGE, message), now)
+
+
+def _measured(picture: Picture, body: bytes) -> Picture:
+    """Return the picture with the kind that its headers show; the size that they claim is not to be trusted."""
+    header = sniff(body)
+    return replace(picture, content_type=header.content_type) if header else picture
+
+
+@lru_cache(maxsize=16)
+def class_names(store: ObjectStore, run: Run) -> tuple[str, ...]:
+    """Return the names of the run's classes, in the order of their ids; a run's document never changes."""
+    return tuple(documents.read(store, run.key("prepared", "classes.json"))["classes"])

@@ -1,0 +1,40 @@
+"""Bring the endpoint closer to what it should be, one action a pass; the only function that touches it."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from decision import Action, decide, takes_images
+from deployment import Settings, act, observe
+from dropspot.errors import TransientError
+from dropspot.services import Services, aws_services
+
+logger, metrics = Logger(), Metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
+    services = services or aws_services(Settings)
+    situation = observe(services)
+    action = decide(situation)
+    if act(action, situation, services):
+        run_id = situation.target.run.run_id if situation.target else ""
+        logger.info("Endpoint reconciled", action=action.value, run_id=run_id)
+        metrics.add_metric("ModelsDeployed" if action is Action.PROMOTE else "EndpointChanges", MetricUnit.Count, 1)
+    keep_intake(takes_images(situation.endpoint), services)
+
+
+def keep_intake(wanted: bool, services: Services[Settings]) -> None:
+    """Open or close the image queue, also where a stack update has put the template's value back."""
+    mapping_id = services.settings.image_mapping_id
+    if services.intake.is_open(mapping_id) == wanted:
+        return
+    try:
+        services.intake.set_open(mapping_id, wanted)
+    except TransientError as error:
+        logger.warning("Image queue in between two states", reason=str(error))  # the next pass, in a minute, sees to it
+        return
+    logger.info("Image queue opened" if wanted else "Image queue closed")

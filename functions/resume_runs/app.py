@@ -1,0 +1,44 @@
+"""Every ten minutes: hand runs whose next step has not begun, though it could, to that step's own function."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropspot.errors import NotFoundError
+from dropspot.pipeline import STEP_DUE
+from dropspot.runs import OPEN_PREFIX, Run, RunStatus
+from dropspot.services import Services, aws_services
+from dropspot.settings import Settings
+from overdue import newest_step, overdue_command
+
+logger, metrics = Logger(), Metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
+    services = services or aws_services(Settings)
+    for run_id in services.store.children(OPEN_PREFIX):
+        look_at(Run.from_id(services.settings.app_name, run_id), services)
+
+
+def look_at(run: Run, services: Services[Settings]) -> None:
+    """Hand the run on where an event went missing; forget it once it has ended."""
+    names = set(services.store.children(run.key("")))
+    if RunStatus.of(names).state != "running":
+        services.store.delete(run.open_marker)
+        return
+    step = newest_step(names)
+    job_name = run.name(step.name)
+    try:
+        command = overdue_command(step, services.jobs.describe(step.kind, job_name))
+    except NotFoundError:
+        # The run has begun and its first job hasn't: its message is still in the queue, or in the dead-letter queue.
+        logger.warning("Job missing", run_id=run.run_id, job=job_name)
+        return
+    if command:
+        services.bus.put(STEP_DUE, {"command": command, "job": job_name})
+        logger.info("Run resumed", run_id=run.run_id, command=command)
+        metrics.add_metric("RunsResumed", MetricUnit.Count, 1)

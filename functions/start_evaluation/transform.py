@@ -1,0 +1,59 @@
+"""The model of a run and the Transform job that runs the held-out pictures through it."""
+
+from typing import Protocol
+
+from dropspot.ports import Request
+from dropspot.preparation import tags
+from dropspot.runs import Run
+
+
+class EvaluationSettings(Protocol):
+    """The part of the function's settings that the requests depend on."""
+
+    @property
+    def bucket_name(self) -> str: ...
+    @property
+    def training_image(self) -> str: ...
+    @property
+    def sagemaker_role_arn(self) -> str: ...
+    @property
+    def evaluation_instance_type(self) -> str: ...
+
+
+def model_request(run: Run, dataset: str, model_data: str, settings: EvaluationSettings) -> Request:
+    """Return CreateModel's arguments: the image that trained serves, too."""
+    return {
+        "ModelName": run.model,
+        "PrimaryContainer": {"Image": settings.training_image, "ModelDataUrl": model_data},
+        "ExecutionRoleArn": settings.sagemaker_role_arn,
+        "Tags": tags(run, dataset),
+    }
+
+
+def transform_job_request(run: Run, dataset: str, settings: EvaluationSettings) -> Request:
+    """Return CreateTransformJob's arguments: one output `<picture>.out` for each held-out picture."""
+    bucket = f"s3://{settings.bucket_name}"
+    return {
+        "TransformJobName": run.transform_job,
+        "ModelName": run.model,
+        "MaxPayloadInMB": 6,
+        "BatchStrategy": "SingleRecord",
+        "TransformInput": {
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"{bucket}/{run.key('prepared', 'test', 'images')}/",
+                }
+            },
+            "ContentType": "application/x-image",
+            "CompressionType": "None",
+            "SplitType": "None",
+        },
+        "TransformOutput": {
+            "S3OutputPath": f"{bucket}/{run.key('evaluation', 'raw')}",
+            "Accept": "application/json",
+            "AssembleWith": "None",
+        },
+        "TransformResources": {"InstanceType": settings.evaluation_instance_type, "InstanceCount": 1},
+        "Tags": tags(run, dataset),
+    }

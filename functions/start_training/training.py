@@ -1,0 +1,95 @@
+"""The Training job of a run: hyperparameters, channels, resources."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dropspot import hyperparameters
+from dropspot.plan import DETECTOR, TrainingPlan
+from dropspot.ports import Request
+from dropspot.preparation import tags
+from dropspot.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What training must know of the prepared data; `label_width` counts floats per picture."""
+
+    classes: int
+    samples: int
+    label_width: int
+
+    @classmethod
+    def from_report(cls, report: Mapping[str, Any]) -> "Prepared":
+        return cls(len(report["classes"]), report["num_training_samples"], report["label_width"])
+
+
+class TrainingSettings(Protocol):
+    """The part of the function's settings that the request depends on."""
+
+    @property
+    def bucket_name(self) -> str: ...
+    @property
+    def training_image(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def sagemaker_role_arn(self) -> str: ...
+
+
+def hyperparameters_for(plan: TrainingPlan, prepared: Prepared, algorithm: str) -> dict[str, str]:
+    """Return the hyperparameters as SageMaker sends them: the plan over the recipe, and what the data decides."""
+    network = plan.hyperparameters.get("base_network", "auto")
+    chosen = hyperparameters.recipe(algorithm, prepared.samples, network) | {
+        name: value for name, value in plan.hyperparameters.items() if (name, value) != ("base_network", "auto")
+    }
+    chosen |= {
+        "num_classes": str(prepared.classes),
+        "num_training_samples": str(prepared.samples),
+        "label_width": str(prepared.label_width),
+    }
+    hyperparameters.parse(chosen, extensions=algorithm == DETECTOR)
+    return chosen
+
+
+def training_job_request(
+    run: Run, dataset: str, plan: TrainingPlan, prepared: Prepared, settings: TrainingSettings
+) -> Request:
+    """Return CreateTrainingJob's arguments; raise InvalidInputError for a hyperparameter that can't be."""
+    base = f"s3://{settings.bucket_name}"
+
+    def channel(name: str) -> Request:
+        return {
+            "ChannelName": name,
+            "ContentType": "application/x-recordio",
+            "CompressionType": "None",
+            "InputMode": plan.input_mode,
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"{base}/{run.key('prepared', name, f'{name}.rec')}",
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+
+    stopping = {"MaxRuntimeInSeconds": plan.max_runtime_seconds}
+    if plan.spot:
+        stopping["MaxWaitTimeInSeconds"] = plan.max_runtime_seconds * 2
+    return {
+        "TrainingJobName": run.training_job,
+        "RoleArn": settings.sagemaker_role_arn,
+        "AlgorithmSpecification": {"TrainingImage": settings.training_image, "TrainingInputMode": plan.input_mode},
+        "HyperParameters": hyperparameters_for(plan, prepared, settings.algorithm),
+        "InputDataConfig": [channel("train"), channel("validation")],
+        "OutputDataConfig": {"S3OutputPath": f"{base}/{run.key('model')}/"},
+        "ResourceConfig": {
+            "InstanceType": plan.instance.type,
+            "InstanceCount": plan.instance.count,
+            "VolumeSizeInGB": 100,
+        },
+        "StoppingCondition": stopping,
+        "EnableManagedSpotTraining": plan.spot,
+        "CheckpointConfig": {"S3Uri": f"{base}/{run.key('checkpoints')}/"},
+        "Tags": tags(run, dataset),
+    }

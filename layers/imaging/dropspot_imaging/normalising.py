@@ -1,0 +1,150 @@
+"""An untrusted picture of any kind becomes an upright three-channel JPEG that fits the endpoint's payload."""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  registers its decoder
+
+from dropspot.images import CORRUPT_IMAGE, DECOMPRESSION_BOMB, TOO_LARGE, UNSUPPORTED_FORMAT, RejectedImageError
+
+# Only these decoders meet untrusted bytes.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+# A JPEG with more than one picture, as some phones store it, opens as MPO.
+_CONTENT_TYPES = {name: f"image/{name.lower()}" for name in _FORMATS} | {"MPO": "image/jpeg"}
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"BM")
+
+# What decoders raise on broken input, as Pillow's own tests of broken files show.
+_DECODING_ERRORS = (
+    OSError,  # UnidentifiedImageError too
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+
+_ORIENTATION = 0x0112  # EXIF and TIFF tag; what turns a stored picture upright
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUALITY = 92
+_LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
+_SHORTEST_SIDE = 32  # below this a picture that still doesn't fit is not worth a look
+
+
+@dataclass(frozen=True, slots=True)
+class NormalisedImage:
+    """The JPEG to send; `width`, `height` and `content_type` are of the original, held upright."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    content_type: str
+
+
+def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> NormalisedImage:
+    """Return the picture as a JPEG of `payload_limit` bytes at most, scaled down only as far as that needs.
+
+    Animations give their first frame, transparency is laid over white. Raises RejectedImageError:
+    unsupported_format, corrupt_image, decompression_bomb (more pixels than the limit) or too_large.
+    """
+    with warnings.catch_warnings():
+        # Pillow warns of much (EXIF, large pictures) that is judged here; a warning must not become an error.
+        warnings.simplefilter("ignore")
+        picture = _opened(body)
+        if picture.width * picture.height > pixel_limit:
+            raise RejectedImageError(
+                DECOMPRESSION_BOMB, f"the picture has {picture.width} x {picture.height} pixels, above {pixel_limit}"
+            )
+        content_type = _CONTENT_TYPES[picture.format or ""]
+        upright = _decoded(picture)
+        return NormalisedImage(_encoded(upright, payload_limit), upright.width, upright.height, content_type)
+
+
+def _opened(body: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(body), formats=_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
+    except UnidentifiedImageError as error:
+        is_webp = body[:4] == b"RIFF" and body[8:12] == b"WEBP"
+        if is_webp or body.startswith(_BEGINNINGS):
+            raise RejectedImageError(CORRUPT_IMAGE, "the picture's header is broken") from error
+        kinds = "JPEG, PNG, WebP, GIF, TIFF and BMP"
+        raise RejectedImageError(UNSUPPORTED_FORMAT, f"the object is no picture of a known kind: {kinds}") from error
+    except _DECODING_ERRORS as error:
+        raise RejectedImageError(CORRUPT_IMAGE, f"the picture's header is broken: {error}") from error
+
+
+def _decoded(picture: Image.Image) -> Image.Image:
+    """Return the first frame, upright, in RGB."""
+    try:
+        picture.load()
+    except Image.DecompressionBombError as error:
+        raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
+    except _DECODING_ERRORS as error:
+        raise RejectedImageError(CORRUPT_IMAGE, f"the picture can't be decoded: {error}") from error
+    try:
+        colours = _in_colour(picture)
+    except ValueError as error:
+        raise RejectedImageError(UNSUPPORTED_FORMAT, f"pictures of mode {picture.mode} are unknown: {error}") from error
+    turn = _TURNS.get(_orientation(picture))
+    return colours if turn is None else colours.transpose(turn)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except _DECODING_ERRORS:
+        return 1  # broken EXIF data says nothing of the picture
+
+
+def _in_colour(picture: Image.Image) -> Image.Image:
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bit(picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Return a deeper grey picture scaled to eight bits; Pillow's own conversion would cut off what is above 255."""
+    if picture.mode.startswith("I;16"):
+        low, high = 0.0, 65_535.0
+        picture = picture.convert("I")
+    else:
+        low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]  # one band
+    scale = 255.0 / (high - low) if high > low else 0.0
+    return picture.point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _encoded(picture: Image.Image, payload_limit: int) -> bytes:
+    factor = min(1.0, _LONGEST_SIDE / max(picture.size))
+    while True:
+        scaled = picture if factor == 1.0 else picture.resize(_scaled(picture.size, factor), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        scaled.save(buffer, "JPEG", quality=_QUALITY)
+        if buffer.tell() <= payload_limit:
+            return buffer.getvalue()
+        # Bytes grow a little slower than pixels, hence the factor just below the exact one.
+        factor *= 0.97 * (payload_limit / buffer.tell()) ** 0.5
+        if min(_scaled(picture.size, factor)) < _SHORTEST_SIDE:
+            raise RejectedImageError(TOO_LARGE, f"the picture fits into {payload_limit} bytes at no size worth a look")
+
+
+def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

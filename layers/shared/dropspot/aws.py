@@ -1,0 +1,284 @@
+"""The adapters on AWS, and the only module that imports boto3."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as ClientConnectionError
+
+from dropspot.datasets import StoredObject
+from dropspot.errors import DropspotError, InvalidInputError, NotFoundError, TransientError
+from dropspot.ports import Answer, Endpoint, Job, JobKind, Request, StoredBytes
+
+_TRANSIENT = {
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+
+
+@cache
+def client(service: str) -> Any:
+    """Return this container's one client of the service, made when first asked for."""
+    # InvokeEndpoint may take its documented 60 seconds; everything else answers much sooner.
+    config = Config(connect_timeout=5, read_timeout=70, retries={"mode": "standard", "max_attempts": 4})
+    return boto3.client(service, config=config)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", error))
+
+
+def _translated(error: ClientError, attempt: str) -> Exception:
+    """Return the error to raise: ours where the code says whose fault it is, the client's own otherwise."""
+    code, untouched = _code(error), cast(Exception, error)
+    if code in {"NoSuchKey", "404", "NoSuchBucket"}:
+        return NotFoundError(f"{attempt}: {code}")
+    if code in _TRANSIENT:
+        return TransientError(f"{attempt}: {code}")
+    return untouched
+
+
+class S3Store:
+    """The data bucket on S3."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        for page in pages:
+            for item in page.get("Contents", []):
+                yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+
+    def children(self, prefix: str) -> list[str]:
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        names = []
+        for page in pages:
+            names += [item["Prefix"].removeprefix(prefix) for item in page.get("CommonPrefixes", [])]
+            names += [item["Key"].removeprefix(prefix) for item in page.get("Contents", [])]
+        return [name for name in names if name]
+
+    def has_open_upload(self, prefix: str) -> bool:
+        answer = client("s3").list_multipart_uploads(Bucket=self.bucket, Prefix=prefix, MaxUploads=1)
+        return bool(answer.get("Uploads"))
+
+    def head(self, key: str) -> str | None:
+        try:
+            return str(client("s3").head_object(Bucket=self.bucket, Key=key)["ETag"]).strip('"')
+        except ClientError as error:
+            translated = _translated(error, f"look at s3://{self.bucket}/{key}")
+            if isinstance(translated, NotFoundError):
+                return None
+            raise translated from error
+
+    def read(self, key: str) -> StoredBytes:
+        try:
+            answer = client("s3").get_object(Bucket=self.bucket, Key=key)
+            body = answer["Body"].read()
+        except ClientError as error:
+            raise _translated(error, f"read s3://{self.bucket}/{key}") from error
+        version = answer.get("VersionId")
+        return StoredBytes(body, answer["ETag"].strip('"'), version, answer.get("ContentType", ""))
+
+    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
+        condition = {"IfMatch": if_match} if if_match is not None else {"IfNoneMatch": "*"} if if_absent else {}
+        try:
+            client("s3").put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition)
+        except ClientError as error:
+            # 409 is a conditional write that lost against another one in flight; 404 an If-Match on a deleted object.
+            if condition and _code(error) in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"}:
+                return False
+            raise _translated(error, f"write s3://{self.bucket}/{key}") from error
+        return True
+
+    def delete(self, key: str) -> None:
+        client("s3").delete_object(Bucket=self.bucket, Key=key)
+
+
+_OPERATION = {
+    JobKind.PROCESSING: "processing_job",
+    JobKind.TRAINING: "training_job",
+    JobKind.TRANSFORM: "transform_job",
+}
+
+
+class SageMakerJobs:
+    """SageMaker's processing, training and transform jobs."""
+
+    def start(self, kind: JobKind, request: Request) -> bool:
+        name = request[f"{kind.value}Name"]
+        try:
+            getattr(client("sagemaker"), f"create_{_OPERATION[kind]}")(**request)
+        except ClientError as error:
+            if _code(error) == "ResourceInUse":
+                return False
+            if _code(error) in {"ValidationException", "ResourceLimitExceeded", "ResourceNotFound"}:
+                raise InvalidInputError(f"SageMaker refused {name}: {_message(error)}") from error
+            raise _translated(error, f"start {name}") from error
+        return True
+
+    def describe(self, kind: JobKind, name: str) -> Job:
+        try:
+            answer = getattr(client("sagemaker"), f"describe_{_OPERATION[kind]}")(**{f"{kind.value}Name": name})
+        except ClientError as error:
+            if _is_missing(error):
+                raise NotFoundError(f"describe {name}: {_message(error)}") from error
+            raise _translated(error, f"describe {name}") from error
+        return Job(
+            name=name,
+            status=answer[f"{kind.value}Status"],
+            reason=answer.get("ExitMessage") or answer.get("FailureReason", ""),
+            model_data=answer.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""),
+        )
+
+
+def _is_missing(error: ClientError) -> bool:
+    # SageMaker has no code of its own for a model, config or endpoint that doesn't exist.
+    return _code(error) in {"ResourceNotFound", "ValidationException"} and "not find" in _message(error).lower()
+
+
+class SageMakerHosting:
+    """SageMaker's models, endpoint configs and endpoints."""
+
+    def _call(self, operation: str, request: Request, *, settled: tuple[str, ...] = ()) -> None:
+        """Call the operation; an error whose message has one of the `settled` words says that it is done already."""
+        try:
+            getattr(client("sagemaker"), operation)(**request)
+        except ClientError as error:
+            if _code(error) == "ValidationException" and any(word in _message(error).lower() for word in settled):
+                return
+            if _code(error) in {"ValidationException", "ResourceLimitExceeded"}:
+                raise InvalidInputError(f"SageMaker refused {operation}: {_message(error)}") from error
+            raise _translated(error, operation) from error
+
+    def create_model(self, request: Request) -> None:
+        self._call("create_model", request, settled=("already exist",))
+
+    def create_endpoint_config(self, request: Request) -> None:
+        self._call("create_endpoint_config", request, settled=("already exist",))
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        try:
+            answer = client("sagemaker").describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            if _is_missing(error):
+                return None
+            raise _translated(error, f"describe endpoint {name}") from error
+        return Endpoint(
+            status=answer["EndpointStatus"],
+            config=answer.get("EndpointConfigName", ""),
+            modified=answer["LastModifiedTime"],
+            reason=answer.get("FailureReason", ""),
+        )
+
+    def create_endpoint(self, request: Request) -> None:
+        self._call("create_endpoint", request)
+
+    def update_endpoint(self, request: Request) -> None:
+        self._call("update_endpoint", request)
+
+    def delete_endpoint(self, name: str) -> None:
+        self._call("delete_endpoint", {"EndpointName": name}, settled=("not find",))
+
+    def endpoint_configs(self, prefix: str) -> list[str]:
+        pages = (
+            client("sagemaker")
+            .get_paginator("list_endpoint_configs")
+            .paginate(SortBy="CreationTime", SortOrder="Ascending", NameContains=prefix)
+        )
+        names = [item["EndpointConfigName"] for page in pages for item in page["EndpointConfigs"]]
+        return [name for name in names if name.startswith(prefix)]
+
+    def delete_endpoint_config(self, name: str) -> None:
+        self._call("delete_endpoint_config", {"EndpointConfigName": name}, settled=("not find",))
+
+    def delete_model(self, name: str) -> None:
+        self._call("delete_model", {"ModelName": name}, settled=("not find",))
+
+
+class SageMakerInference:
+    """The endpoint's runtime."""
+
+    def invoke(self, endpoint: str, image: bytes) -> Answer:
+        try:
+            answer = client("sagemaker-runtime").invoke_endpoint(
+                EndpointName=endpoint, ContentType="application/x-image", Accept="application/json", Body=image
+            )
+            body = answer["Body"].read()
+        except ClientError as error:
+            raise self._translated(error, endpoint) from error
+        except (ClientConnectionError, HTTPClientError) as error:
+            raise TransientError(f"invoke {endpoint}: {error}") from error
+        return Answer(body, answer["InvokedProductionVariant"])
+
+    @staticmethod
+    def _translated(error: ClientError, endpoint: str) -> Exception:
+        code, attempt = _code(error), f"invoke {endpoint}"
+        if code == "ModelError":
+            original = int(error.response.get("OriginalStatusCode", 500))
+            message = error.response.get("OriginalMessage", _message(error))
+            kind: type[DropspotError] = InvalidInputError if 400 <= original < 500 else TransientError
+            return kind(f"{attempt}: the model's container answered {original}: {message}")
+        if code in {"ValidationError", "ValidationException"}:
+            # Said of a missing endpoint, and of one that isn't in service: no fault of the image.
+            return NotFoundError(f"{attempt}: {_message(error)}")
+        if code in {"ModelNotReadyException", "InternalDependencyException"}:
+            return TransientError(f"{attempt}: {code}")
+        return _translated(error, attempt)
+
+
+class EventBridgeBus:
+    """The default event bus."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def put(self, detail_type: str, detail: Mapping[str, object]) -> str:
+        entry = {"Source": self._source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+        answer = client("events").put_events(Entries=[entry])["Entries"][0]
+        if "EventId" not in answer:
+            raise TransientError(f"put {detail_type}: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}")
+        return str(answer["EventId"])
+
+
+class SqsQueues:
+    """The queues on SQS."""
+
+    def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
+        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
+
+    def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
+        client("sqs").change_message_visibility(
+            QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+
+class LambdaIntake:
+    """The image queue's event source mapping."""
+
+    def is_open(self, mapping_id: str) -> bool:
+        state = client("lambda").get_event_source_mapping(UUID=mapping_id)["State"]
+        return state in {"Enabled", "Enabling"}
+
+    def set_open(self, mapping_id: str, wanted: bool) -> None:
+        try:
+            client("lambda").update_event_source_mapping(UUID=mapping_id, Enabled=wanted)
+        except ClientError as error:
+            if _code(error) in {"ResourceInUseException", "ResourceConflictException"}:
+                raise TransientError(f"set event source mapping {mapping_id}: {_code(error)}") from error
+            raise _translated(error, f"set event source mapping {mapping_id}") from error

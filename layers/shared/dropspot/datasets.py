@@ -1,0 +1,77 @@
+"""A data set as it lies in the bucket: its name and the listing that identifies its content."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dropspot.errors import InvalidInputError
+
+PREFIX = "datasets/"
+PLAN_FILE = "training.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing; `etag` without its quotes, `size` in bytes, `modified` with a time zone."""
+
+    key: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+def dataset_of(key: str) -> str:
+    """Return the data set's name in `datasets/<name>/…`; raise InvalidInputError for a key outside such a folder."""
+    name, slash, _ = key.removeprefix(PREFIX).partition("/")
+    if not key.startswith(PREFIX) or not slash or not name:
+        raise InvalidInputError(
+            f"{key} is in no data set's folder: upload it as {PREFIX}<name>/{key.rsplit('/', 1)[-1]}"
+        )
+    return name
+
+
+def prefix_of(dataset: str) -> str:
+    """Return the prefix under which the data set lies."""
+    return f"{PREFIX}{dataset}/"
+
+
+def slug(dataset: str) -> str:
+    """Return the name as it may stand in a SageMaker name: lower case, digits and single hyphens, 24 at most."""
+    return re.sub(r"[^a-z0-9]+", "-", dataset.lower())[:24].strip("-") or "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a data set holds, sorted by key; folder markers are no content."""
+
+    dataset: str
+    objects: tuple[StoredObject, ...]
+
+    @classmethod
+    def of(cls, dataset: str, objects: Iterable[StoredObject]) -> "Listing":
+        """Return the listing of the objects found under the data set's prefix."""
+        return cls(dataset, tuple(sorted((o for o in objects if not o.key.endswith("/")), key=lambda o: o.key)))
+
+    def _relative(self, key: str) -> str:
+        return key.removeprefix(prefix_of(self.dataset))
+
+    @property
+    def content(self) -> tuple[StoredObject, ...]:
+        """Everything but the plan."""
+        return tuple(o for o in self.objects if self._relative(o.key) != PLAN_FILE)
+
+    @property
+    def plan(self) -> StoredObject | None:
+        """The plan beside the data, where there is one."""
+        return next((o for o in self.objects if self._relative(o.key) == PLAN_FILE), None)
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the latest object was written; None for an empty listing."""
+        return max((o.modified for o in self.objects), default=None)
+
+    @property
+    def document(self) -> list[dict[str, object]]:
+        """The content as it is kept in the run and digested: keys relative to the data set."""
+        return [{"key": self._relative(o.key), "etag": o.etag, "size": o.size} for o in self.content]

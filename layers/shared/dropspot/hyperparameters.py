@@ -1,0 +1,207 @@
+"""The Object Detection algorithm's hyperparameters: names, types, ranges, defaults.
+
+One table serves the plan's check in the Lambdas and the detector container's own check. The built-in's rows copy the
+algorithm's documented table ("Object Detection Hyperparameters", Amazon SageMaker developer guide); the extensions are
+understood by detector_container alone and refused by name for the built-in.
+
+SageMaker sends every value as a string.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dropspot.errors import InvalidInputError
+
+Value = int | float | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """One row: how a value is read, what it may be, and what it is when absent (None: no default)."""
+
+    name: str
+    read: Callable[[str], Value]
+    accepts: Callable[[Value], bool]
+    rule: str  # the accepted values in words, for the refusal's sentence
+    default: Value | None = None
+
+    def parse(self, text: str) -> Value:
+        """Return the value of `text`; raise InvalidInputError naming the hyperparameter."""
+        refusal = InvalidInputError(f"hyperparameter {self.name} is {text!r}: {self.rule}")
+        try:
+            value = self.read(text)
+        except ValueError as error:
+            raise refusal from error
+        if not self.accepts(value):
+            raise refusal
+        return value
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _flag(text: str) -> bool:
+    value = {"true": True, "false": False, "1": True, "0": False}.get(text.strip().lower())
+    if value is None:
+        raise ValueError(text)
+    return value
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(text) from error
+    return text
+
+
+def _int(name: str, low: int, default: int | None = None, high: int | None = None) -> Hyperparameter:
+    rule = (
+        f"must be a whole number of at least {low}" if high is None else f"must be a whole number from {low} to {high}"
+    )
+    return Hyperparameter(
+        name, _integer, lambda v: low <= float(v) <= (math.inf if high is None else high), rule, default
+    )
+
+
+def _float(name: str, rule: str, accepts: Callable[[float], bool], default: float) -> Hyperparameter:
+    return Hyperparameter(name, _number, lambda v: accepts(float(v)), rule, default)
+
+
+def _choice(name: str, values: tuple[str, ...], default: str | None) -> Hyperparameter:
+    return Hyperparameter(name, str, lambda v: v in values, f"must be one of {', '.join(values)}", default)
+
+
+def _anything(_: Value) -> bool:
+    return True
+
+
+def _epochs_list(value: Value) -> bool:
+    return value == "" or re.fullmatch(r"\s*[1-9]\d*(\s*,\s*[1-9]\d*)*\s*", str(value)) is not None
+
+
+_BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
+_EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
+_UNIT_OPEN_LEFT = "must be a number above 0 and at most 1"
+_UNIT_OPEN = "must be a number between 0 and 1, both excluded"
+
+BUILT_IN: dict[str, Hyperparameter] = {
+    row.name: row
+    for row in (
+        _int("num_classes", 1),
+        _int("num_training_samples", 1),
+        _choice("base_network", _BUILT_IN_NETWORKS, "vgg-16"),
+        _int("use_pretrained_model", 0, 1, 1),
+        _int("epochs", 1, 30),
+        _int("mini_batch_size", 1, 32),
+        _int("image_shape", 300, 300),
+        _int("label_width", 7, 350),
+        _float("learning_rate", _UNIT_OPEN_LEFT, lambda v: 0 < v <= 1, 0.001),
+        Hyperparameter("lr_scheduler_step", str, _epochs_list, "must be epochs separated by commas, like 10,20", ""),
+        _float("lr_scheduler_factor", _UNIT_OPEN, lambda v: 0 < v < 1, 0.1),
+        _choice("optimizer", ("sgd", "adam", "rmsprop", "adadelta"), "sgd"),
+        _float("momentum", _UNIT_OPEN_LEFT, lambda v: 0 < v <= 1, 0.9),
+        _float("weight_decay", _UNIT_OPEN, lambda v: 0 < v < 1, 0.0005),
+        _float("overlap_threshold", _UNIT_OPEN_LEFT, lambda v: 0 < v <= 1, 0.5),
+        _float("nms_threshold", _UNIT_OPEN_LEFT, lambda v: 0 < v <= 1, 0.45),
+        Hyperparameter("freeze_layer_pattern", _pattern, _anything, "must be a regular expression", ""),
+        Hyperparameter("early_stopping", _flag, _anything, "must be True or False", False),
+        _int("early_stopping_min_epochs", 1, 10),
+        _int("early_stopping_patience", 1, 5),
+        _float("early_stopping_tolerance", "must be a number from 0 to 1", lambda v: 0 <= v <= 1, 0.0),
+        _choice("kv_store", ("dist_sync", "dist_async"), None),
+    )
+}
+
+EXTENSIONS: dict[str, Hyperparameter] = {
+    row.name: row
+    for row in (
+        _choice("base_network", _EXTENDED_NETWORKS, "vgg-16"),
+        _int("image_shape", 128, 300, 2048),
+        _choice("schedule", ("step", "cosine"), "step"),
+        _int("warmup_steps", 0, 0),
+        _float("clip_gradient", "must be 0 (off) or a number above it", lambda v: v >= 0, 0.0),
+        _float("weight_averaging", "must be a decay from 0 (off) to below 1", lambda v: 0 <= v < 1, 0.0),
+        _int("nms_topk", 1, 400, 10_000),
+        _int("seed", 0, 0, 2**31 - 1),
+    )
+}
+
+
+def table(*, extensions: bool) -> dict[str, Hyperparameter]:
+    """Return the rows that hold for the built-in, or for detector_container (`extensions`)."""
+    return BUILT_IN | EXTENSIONS if extensions else BUILT_IN
+
+
+def parse(values: Mapping[str, str], *, extensions: bool) -> dict[str, Value]:
+    """Return the typed values of those that are given; raise InvalidInputError naming the first wrong one."""
+    rows = table(extensions=extensions)
+    for name in values:
+        if name not in rows:
+            hint = " (an extension that only detector_container understands)" if name in EXTENSIONS else ""
+            raise InvalidInputError(f"hyperparameter {name} is unknown to the algorithm{hint}")
+    return {name: rows[name].parse(str(text)) for name, text in values.items()}
+
+
+def defaults(*, extensions: bool) -> dict[str, Value]:
+    """Return the defaults of all rows that have one."""
+    return {row.name: row.default for row in table(extensions=extensions).values() if row.default is not None}
+
+
+# What is chosen for the user by the pipeline, so the plan may not state it.
+COMPUTED = frozenset({"num_classes", "num_training_samples", "label_width"})
+
+
+def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto") -> dict[str, str]:
+    """Return what `start_training` sends where the plan is silent, for the network that the plan names.
+
+    `auto` is ResNet-50 with its pretrained weights on the built-in, EfficientNet-Lite0 on detector_container. The two
+    small networks are trained with annealed Adam and averaged weights, with more epochs the fewer the pictures.
+    """
+    samples = max(1, num_training_samples)
+    if algorithm == "built-in" or base_network in _BUILT_IN_NETWORKS:
+        return {
+            "base_network": "resnet-50" if base_network == "auto" else base_network,
+            "use_pretrained_model": "1",
+            "image_shape": "512",
+            "mini_batch_size": str(min(16, samples)),
+            "epochs": "30",
+            "lr_scheduler_step": "20,27",
+        }
+    annealed = {
+        "optimizer": "adam",
+        "schedule": "cosine",
+        "warmup_steps": "10",
+        "clip_gradient": "5",
+        "weight_averaging": "0.99",
+    }
+    if base_network == "tiny":
+        return annealed | {
+            "base_network": "tiny",
+            "use_pretrained_model": "0",
+            "image_shape": "128",
+            "mini_batch_size": str(min(32, samples)),
+            "epochs": str(max(4, min(60, round(6000 / samples)))),
+            "learning_rate": "0.002",
+        }
+    return annealed | {
+        "base_network": "efficientnet-lite0",
+        "use_pretrained_model": "1",
+        "image_shape": "300",
+        "mini_batch_size": str(min(16, samples)),
+        "epochs": str(max(4, min(40, round(1600 / samples)))),
+        "learning_rate": "0.0005",
+        "weight_decay": "0.0001",
+    }

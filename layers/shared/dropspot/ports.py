@@ -1,0 +1,158 @@
+"""What the pipeline asks of the world, named for the role. `aws.py` answers on AWS, `testing.py` in memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+from dropspot.datasets import StoredObject
+
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """An object's bytes with the identity they were read under."""
+
+    body: bytes
+    etag: str
+    version_id: str | None
+    content_type: str
+
+
+class ObjectStore(Protocol):
+    """The data bucket."""
+
+    bucket: str
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield every object below the prefix."""
+
+    def children(self, prefix: str) -> list[str]:
+        """Return the names directly below a prefix that ends with a slash; folders keep their slash."""
+
+    def has_open_upload(self, prefix: str) -> bool:
+        """Tell whether a multipart upload below the prefix has begun and not ended."""
+
+    def head(self, key: str) -> str | None:
+        """Return the object's ETag, None where there is no such object."""
+
+    def read(self, key: str) -> StoredBytes:
+        """Return the object; raise NotFoundError."""
+
+    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
+        """Write a JSON document; return False where the condition doesn't hold, and nothing was written."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; one that isn't there is no error."""
+
+
+class JobKind(Enum):
+    """The kinds of SageMaker jobs that a run consists of."""
+
+    PROCESSING = "ProcessingJob"
+    TRAINING = "TrainingJob"
+    TRANSFORM = "TransformJob"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as SageMaker describes it; `reason` is its own sentence on why it failed, or empty."""
+
+    name: str
+    status: str
+    reason: str = ""
+    model_data: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        return self.status in {"Failed", "Stopped"}
+
+
+class Jobs(Protocol):
+    """SageMaker's jobs."""
+
+    def start(self, kind: JobKind, request: Request) -> bool:
+        """Create the job; return False where its name is taken. InvalidInputError: refused as it stands."""
+
+    def describe(self, kind: JobKind, name: str) -> Job:
+        """Return the job; raise NotFoundError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as SageMaker describes it."""
+
+    status: str
+    config: str
+    modified: datetime
+    reason: str = ""
+
+
+class Hosting(Protocol):
+    """SageMaker's models, endpoint configs and endpoints. Creating what exists already is no error."""
+
+    def create_model(self, request: Request) -> None: ...
+
+    def create_endpoint_config(self, request: Request) -> None: ...
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return the endpoint, None where there is none."""
+
+    def create_endpoint(self, request: Request) -> None: ...
+
+    def update_endpoint(self, request: Request) -> None: ...
+
+    def delete_endpoint(self, name: str) -> None: ...
+
+    def endpoint_configs(self, prefix: str) -> list[str]:
+        """Return the names of the endpoint configs that begin with the prefix, oldest first."""
+
+    def delete_endpoint_config(self, name: str) -> None: ...
+
+    def delete_model(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the endpoint said of one image, and the production variant that said it."""
+
+    body: bytes
+    variant: str
+
+
+class Inference(Protocol):
+    """The endpoint's runtime."""
+
+    def invoke(self, endpoint: str, image: bytes) -> Answer:
+        """Return the prediction.
+
+        InvalidInputError: the model's container refused the image. NotFoundError: no endpoint is in service.
+        TransientError: throttled, or the container failed.
+        """
+
+
+class EventBus(Protocol):
+    """The default event bus; the events' source is the application's name."""
+
+    def put(self, detail_type: str, detail: Mapping[str, object]) -> str:
+        """Put the event on the bus and return its id."""
+
+
+class Queues(Protocol):
+    """The two queues, named by their URL."""
+
+    def send(self, queue_url: str, body: str, delay_seconds: int) -> None: ...
+
+    def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
+        """Let a received message appear again after so many seconds."""
+
+
+class Intake(Protocol):
+    """The event source mapping that feeds the image queue to detect_objects."""
+
+    def is_open(self, mapping_id: str) -> bool: ...
+
+    def set_open(self, mapping_id: str, wanted: bool) -> None:
+        """Ask for the state; raise TransientError while the mapping is in between two states."""

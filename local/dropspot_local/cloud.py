@@ -1,0 +1,209 @@
+"""Starting and stopping the embedded cloud of a checkout.
+
+There is one server per state folder. `cloud.pid` names it for good: its pid together with the time it was started, so that a
+pid which another process has got since is not mistaken for it. An exclusive lock keeps two starts apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dropspot_local import processes
+from dropspot_local.server import ACCOUNT, ADMINISTRATOR_KEY, HOST, REGION, server_environment
+
+FIRST_PORT = 4566
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+KEPT = "results"
+"""What `stop` leaves in the state folder: the pictures with boxes."""
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "USER", "LD_LIBRARY_PATH")
+
+
+class CloudError(RuntimeError):
+    """The embedded cloud could not be started or stopped; the text says why, and where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A running server."""
+
+    pid: int
+    started: int  # processes.start_time of the pid
+    port: int
+    state: str
+
+    @property
+    def endpoint_url(self) -> str:
+        """For AWS_ENDPOINT_URL."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Exports that let any AWS SDK or the AWS CLI talk to this cloud as its administrator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": ADMINISTRATOR_KEY,
+            "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_ACCOUNT_ID": ACCOUNT,
+        }
+
+
+def start(root: Path, *, state: Path | None = None, images: Path | None = None) -> Cloud:
+    """Start the cloud of the checkout at `root` and wait until it answers; one that runs already is returned.
+
+    `images` is a JSON table as images.read_images reads it, used in place of the checkout's. CloudError when the server doesn't
+    come up; whatever it has left by then is cleared away, also when the wait is interrupted.
+    """
+    root, folder = root.resolve(), _state(root, state)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        running = status(root, state=folder)
+        if running is not None:
+            return running
+        _clear_remains(folder)
+        port = free_port()
+        process = _spawn(root, folder, port, images)
+        try:
+            cloud = Cloud(process.pid, _start_time(process.pid), port, str(folder))
+            (folder / "cloud.pid").write_text(json.dumps(asdict(cloud)), encoding="utf-8")
+            _wait_until_healthy(process, cloud)
+        except BaseException:  # Ctrl-C, too, must leave nothing behind
+            _end(process.pid, folder)
+            raise
+        return cloud
+
+
+def stop(root: Path, *, state: Path | None = None) -> bool:
+    """End the cloud, its jobs, endpoints and Lambda workers, and remove its state. False: there was none, and nothing left."""
+    folder = _state(root, state)
+    if not folder.is_dir():
+        return False
+    with _locked(folder):
+        running = status(root, state=folder)
+        if running is not None:
+            _end(running.pid, folder)
+        ended = _clear_remains(folder)
+    (folder / "cloud.lock").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it still holds results
+        folder.rmdir()
+    return running is not None or ended > 0
+
+
+def status(root: Path, *, state: Path | None = None) -> Cloud | None:
+    """The running cloud of the checkout, if there is one."""
+    try:
+        cloud = Cloud(**json.loads((_state(root, state) / "cloud.pid").read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # never started, or killed while it wrote the file
+    return cloud if processes.start_time(cloud.pid) == cloud.started else None
+
+
+def free_port(first: int = FIRST_PORT) -> int:
+    """`first` when nothing has it, else one that the system chooses."""
+    for port in (first, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise CloudError(f"No port of {HOST} is free.")
+
+
+def _state(root: Path, state: Path | None) -> Path:
+    return (state or root / ".dropspot").resolve()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "cloud.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _spawn(root: Path, folder: Path, port: int, images: Path | None) -> subprocess.Popen[bytes]:
+    (folder / "tmp").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "dropspot_local", "--root", str(root), "--port", str(port), "--state", str(folder)]
+    if images is not None:
+        command += ["--images", str(images.resolve())]
+    # Handlers inherit the server's environment, so it gets nothing of the caller's but what programs need.
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with (folder / "cloud.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            env={**environment, **server_environment(folder, port)},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _start_time(pid: int) -> int:
+    started = processes.start_time(pid)
+    if started is None:
+        raise CloudError("The embedded cloud ended as soon as it was started.")
+    return started
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    log = Path(cloud.state) / "cloud.log"
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+            raise CloudError(f"The embedded cloud ended while it started (exit code {process.returncode}): {' / '.join(last)}")
+        if _answers(cloud):
+            return
+        time.sleep(0.1)
+    raise CloudError(f"The embedded cloud didn't answer on {cloud.endpoint_url} within {START_SECONDS:.0f} s; see {log}.")
+
+
+def _answers(cloud: Cloud) -> bool:
+    # No proxy from the environment may come between.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{cloud.endpoint_url}/_localstack/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _end(pid: int, folder: Path) -> None:
+    processes.send(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while processes.start_time(pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes.send(pid, signal.SIGKILL)
+    processes.end_marked(folder)
+
+
+def _clear_remains(folder: Path) -> int:
+    """End what a killed server has left and remove everything but the results. Returns how many processes there were."""
+    ended = processes.end_marked(folder)
+    for entry in folder.iterdir():
+        if entry.name in (KEPT, "cloud.lock"):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    return ended

@@ -1,0 +1,60 @@
+"""Properties that ministack's CloudFormation drops and the project's template relies on, put back after each create or update.
+
+What it drops beyond these has no effect on this machine and is left out: a bucket's lifecycle rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Properties = dict[str, Any]
+Finish = Callable[[str, Properties], None]
+
+
+def restore_dropped_properties() -> None:
+    """Wrap the handlers of the resource types concerned."""
+    from ministack.services.cloudformation import provisioners
+
+    for resource_type, finish in (
+        ("AWS::Lambda::Function", _reserve_concurrency),
+        ("AWS::Lambda::EventSourceMapping", _enable_mapping),
+    ):
+        handlers = provisioners._RESOURCE_HANDLERS[resource_type]
+        handlers["create"] = _finished_create(handlers["create"], finish)
+        handlers["update"] = _finished_update(handlers["update"], finish)
+
+
+def _finished_create(create: Callable[..., Any], finish: Finish) -> Callable[..., Any]:
+    def created(logical_id: str, properties: Properties, stack_name: str) -> Any:
+        result = create(logical_id, properties, stack_name)
+        finish(result[0], properties)
+        return result
+
+    return created
+
+
+def _finished_update(update: Callable[..., Any], finish: Finish) -> Callable[..., Any]:
+    def updated(physical_id: str, old: Properties, new: Properties, *rest: Any, **named: Any) -> Any:
+        result = update(physical_id, old, new, *rest, **named)
+        finish(result[0], new)
+        return result
+
+    return updated
+
+
+def _reserve_concurrency(function_name: str, properties: Properties) -> None:
+    from ministack.services import lambda_svc
+
+    reserved = properties.get("ReservedConcurrentExecutions")
+    if reserved is None:
+        lambda_svc._delete_function_concurrency(function_name)
+    else:
+        lambda_svc._put_function_concurrency(function_name, {"ReservedConcurrentExecutions": int(reserved)})
+
+
+def _enable_mapping(mapping_id: str, properties: Properties) -> None:
+    from ministack.services import lambda_svc
+
+    enabled = str(properties.get("Enabled", True)).lower() != "false"
+    lambda_svc._update_esm(mapping_id, {"Enabled": enabled})

@@ -1,0 +1,137 @@
+"""What callers and roles may do.
+
+ministack checks the policies of every service that it has; SageMaker isn't among them. So the plug-in asks its evaluator: for the
+operation on the resource that it names, for passing on a role, and for tagging on creation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dropspot_local.sagemaker.errors import ServiceError, validation
+from dropspot_local.sagemaker.state import Record, Site
+
+SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
+_KINDS = {
+    "ProcessingJob": "processing-job",
+    "TrainingJob": "training-job",
+    "TransformJob": "transform-job",
+    "Model": "model",
+    "EndpointConfig": "endpoint-config",
+    "Endpoint": "endpoint",
+}
+_ALSO_CONFIG = ("CreateEndpoint", "UpdateEndpoint")
+"""Operations that are authorised for the endpoint configuration as well as for the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request."""
+
+    access_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys of a session."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None
+
+
+ADMINISTRATOR = Credentials("test", "test", None)
+"""The account's root user."""
+
+
+def authorize(site: Site, caller: Caller, operation: str, request: Record) -> None:
+    """Raise AccessDeniedException unless the caller's policies allow the operation and all that it entails."""
+    for action, resource, context in _needed(site, operation, request):
+        _enforce(site, caller, action, resource, context)
+
+
+def authorize_invocation(site: Site, caller: Caller, endpoint: str) -> None:
+    """Raise AccessDeniedException unless the caller may invoke the endpoint."""
+    _enforce(site, caller, "sagemaker:InvokeEndpoint", site.arn("endpoint", endpoint), {})
+
+
+def check_role(arn: str) -> None:
+    """Refuse a role that doesn't exist or that SageMaker isn't trusted with."""
+    from ministack.services import iam
+
+    role = iam._roles.get(arn.rsplit("/", 1)[-1])
+    document = role["AssumeRolePolicyDocument"] if role else "{}"
+    document = json.loads(document) if isinstance(document, str) else document
+    statements = document.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        trusted = statement.get("Principal", {})
+        services = trusted.get("Service", []) if isinstance(trusted, dict) else []
+        if statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in ([services] if isinstance(services, str) else services):
+            return
+    raise validation(
+        f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{SERVICE_PRINCIPAL}' to assume "
+        "the role."
+    )
+
+
+def role_session(site: Site, arn: str, session: str) -> Credentials:
+    """Keys with which the service acts under a role, so that its policies hold for what a job reads and writes."""
+    from ministack.services import sts
+
+    name = arn.rsplit("/", 1)[-1]
+    digest = hashlib.sha256(f"{arn}:{session}".encode()).hexdigest()
+    credentials = Credentials(f"ASIA{digest[:16].upper()}", digest[16:56], digest[56:])
+    sts.register_session(
+        credentials.access_key,
+        {
+            "Arn": f"arn:aws:sts::{site.account}:assumed-role/{name}/{session[:64]}",
+            "UserId": f"{name}:{session[:64]}",
+            "SecretAccessKey": credentials.secret_key,
+            "SessionToken": credentials.session_token,
+        },
+    )
+    return credentials
+
+
+def _needed(site: Site, operation: str, request: Record) -> Iterator[tuple[str, str, dict[str, str]]]:
+    action = f"sagemaker:{operation}"
+    resource = _resource(site, operation, request)
+    yield action, resource, {}
+    if operation in _ALSO_CONFIG and "EndpointConfigName" in request:
+        yield action, site.arn("endpoint-config", request["EndpointConfigName"]), {}
+    if operation.startswith("Create") and request.get("Tags"):
+        yield "sagemaker:AddTags", resource, {}
+    for role in (request.get("RoleArn"), request.get("ExecutionRoleArn")):
+        if role:
+            yield "iam:PassRole", role, {"iam:PassedToService": SERVICE_PRINCIPAL}
+
+
+def _resource(site: Site, operation: str, request: Record) -> str:
+    if "ResourceArn" in request:
+        return str(request["ResourceArn"])
+    for noun, kind in _KINDS.items():
+        if operation.endswith(noun) and f"{noun}Name" in request:
+            return site.arn(kind, str(request[f"{noun}Name"]))
+    return "*"
+
+
+def _enforce(site: Site, caller: Caller, action: str, resource: str, context: dict[str, str]) -> None:
+    from ministack.core.iam_evaluator import AuthError, enforce
+
+    denied = enforce(caller.access_key, action, "sagemaker", site.region, resource_arn=resource, service_context=context)
+    if denied is None:
+        return
+    if isinstance(denied, AuthError):
+        raise ServiceError(denied.code, denied.message, status=403)
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if denied.decision == "Deny"
+        else f"because no identity-based policy allows the {action} action"
+    )
+    raise ServiceError(
+        "AccessDeniedException",
+        f"User: {denied.principal_arn} is not authorized to perform: {action} on resource: {resource} {reason}",
+    )

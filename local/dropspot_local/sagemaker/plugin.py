@@ -1,0 +1,82 @@
+"""Where ministack's requests for SageMaker arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+
+from dropspot_local.images import ImageTable
+from dropspot_local.sagemaker import runtime
+from dropspot_local.sagemaker.authorization import Caller, authorize_invocation
+from dropspot_local.sagemaker.errors import Response, ServiceError
+from dropspot_local.sagemaker.service import Service
+from dropspot_local.sagemaker.state import Site
+
+logger = logging.getLogger("dropspot_local")
+THREADS = 64
+"""Requests at work at once: invocations wait for a container up to a minute, so they need threads of their own."""
+
+
+class SageMakerPlugin:
+    """One Service for every account and region that calls."""
+
+    def __init__(self, *, root: Path, state: Path, endpoint_url: str, images: ImageTable) -> None:
+        self._root, self._state, self._endpoint_url, self._images = root, state, endpoint_url, images
+        self._services: dict[tuple[str, str], Service] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sagemaker")
+
+    async def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> Response:
+        """Answer one request, away from the event loop."""
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._answer, method, path, headers, body, query)
+
+    def close(self) -> None:
+        """End every job and endpoint."""
+        for service in self._services.values():
+            service.close()
+
+    def _answer(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> Response:
+        from ministack.app import extract_access_key_id
+
+        service = self._service()
+        caller = Caller(extract_access_key_id(headers, query))
+        endpoint = runtime.endpoint_name(method, path)
+        if endpoint is not None:
+            try:
+                authorize_invocation(service.site, caller, endpoint)
+                return runtime.invoke(service.endpoints, service.site.account, endpoint, headers, body)
+            except ServiceError as error:
+                return error.runtime_response()
+        try:
+            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(self._call(service, caller, headers, body, path)).encode()
+        except ServiceError as error:
+            return error.control_plane_response()
+
+    def _call(self, service: Service, caller: Caller, headers: dict[str, str], body: bytes, path: str) -> object:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if not operation:
+            raise ServiceError("UnknownOperationException", f"The embedded cloud doesn't support SageMaker's {path}.")
+        try:
+            request = json.loads(body or b"{}")
+        except ValueError as error:
+            raise ServiceError("SerializationException", f"The request isn't JSON: {error}") from None
+        if not isinstance(request, dict):
+            raise ServiceError("SerializationException", "The request must be a JSON object.")
+        return service.call(operation, request, caller)
+
+    def _service(self) -> Service:
+        from ministack.core.responses import get_account_id, get_region
+
+        key = (get_account_id(), get_region())
+        if key not in self._services:
+            site = Site(self._root, self._state, self._endpoint_url, self._images, *key)
+            self._services.setdefault(key, Service(site))
+        return self._services[key]

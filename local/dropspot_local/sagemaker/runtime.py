@@ -1,0 +1,74 @@
+"""InvokeEndpoint: the REST call that asks a served model."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from dropspot_local.sagemaker.endpoints import Endpoints
+from dropspot_local.sagemaker.errors import Response, ServiceError
+from dropspot_local.sagemaker.serving import Answer, InvocationTimeoutError, ModelServer
+
+LARGEST_BODY = 6_291_456
+INVOCATION_SECONDS = 60
+_REFUSED = ("x-amzn-sagemaker-target-model", "x-amzn-sagemaker-target-container-hostname", "x-amzn-sagemaker-inference-component",
+            "x-amzn-sagemaker-session-id", "x-amzn-sagemaker-enable-explanations")
+
+
+def endpoint_name(method: str, path: str) -> str | None:
+    """The endpoint that a request asks, None unless it is an InvokeEndpoint."""
+    parts = path.strip("/").split("/")
+    if method == "POST" and len(parts) == 3 and parts[0] == "endpoints" and parts[2] == "invocations":
+        return unquote(parts[1])
+    return None
+
+
+def invoke(endpoints: Endpoints, account: str, name: str, headers: dict[str, str], body: bytes) -> Response:
+    """Ask the endpoint. `headers` have lower-case names."""
+    for header in _REFUSED:
+        if header in headers:
+            raise ServiceError("ValidationError", f"The embedded cloud doesn't support the header {header}.")
+    if len(body) > LARGEST_BODY:
+        raise ServiceError("", f"HTTP content length exceeded {LARGEST_BODY} bytes.", status=413)
+    fleet = endpoints.serving(name)
+    if fleet is None:
+        raise ServiceError("ValidationError", f"Endpoint {name} of account {account} not found.")
+    variant = headers.get("x-amzn-sagemaker-target-variant") or fleet.choose()
+    if variant not in fleet.servers:
+        raise ServiceError("ValidationError", f"Variant {variant} not found for endpoint {name} of account {account}.")
+    passed = {
+        "Content-Type": headers.get("content-type", "application/octet-stream"),
+        "Accept": headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "*/*",
+    }
+    for header in ("x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id"):
+        if header in headers:
+            passed[header] = headers[header]
+
+    def ask(server: ModelServer) -> Answer:
+        return server.invoke(body, passed, INVOCATION_SECONDS)
+
+    try:
+        answer: Answer = fleet.request(variant, ask)
+    except InvocationTimeoutError:
+        raise _model_error(
+            name, account, 0, "Your invocation timed out while waiting for a response from container primary. Review the latency "
+            "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+        ) from None
+    if answer.status != 200:
+        raise _model_error(name, account, answer.status, answer.body.decode("utf-8", "replace"))
+    return 200, {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}, answer.body
+
+
+def _model_error(name: str, account: str, status: int, message: str) -> ServiceError:
+    side = "client" if 400 <= status < 500 else "server"
+    return ServiceError(
+        "ModelError",
+        f'Received {side} error ({status}) from primary with message "{message}". See the log group '
+        f"/aws/sagemaker/Endpoints/{name} in account {account} for more information.",
+        status=424,
+        fields={
+            "OriginalStatusCode": status,
+            "OriginalMessage": message,
+            "LogStreamArn": f"arn:aws:logs:us-east-1:{account}:log-group:/aws/sagemaker/Endpoints/{name}",
+        },
+    )
+

@@ -1,0 +1,181 @@
+"""Between S3 and a container's folders: inputs down, outputs up, archives in and out."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+PARALLEL_TRANSFERS = 8
+
+
+class StagingError(Exception):
+    """Data could not be brought in or out; the text is fit for a FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Location:
+    """The bucket and key (or key prefix) of an s3:// URI."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> S3Location:
+        """From `s3://bucket/key`; StagingError for anything else."""
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme != "s3" or not bucket:
+            raise StagingError(f"ClientError: {uri} isn't an S3 URI")
+        return cls(bucket, key)
+
+    def join(self, relative: str) -> S3Location:
+        """The location below this prefix."""
+        return S3Location(self.bucket, f"{self.key.rstrip('/')}/{relative}".lstrip("/"))
+
+    @property
+    def uri(self) -> str:
+        """As s3://bucket/key."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def list_keys(client: Any, prefix: S3Location) -> Iterator[str]:
+    """Keys that begin with the prefix, in S3's order, folder markers left out."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key):
+        for item in page.get("Contents", []):
+            if not (item["Key"].endswith("/") and item["Size"] == 0):
+                yield item["Key"]
+
+
+def relative_name(prefix: str, key: str) -> str:
+    """A key's path below its prefix; a prefix need not end at a slash, and may be the key itself."""
+    if key.startswith(prefix.rstrip("/") + "/") and prefix:
+        return key[len(prefix.rstrip("/")) + 1 :]
+    return key[prefix.rfind("/") + 1 :]
+
+
+def download_prefix(client: Any, uri: str, folder: Path) -> int:
+    """Bring every object below an S3 prefix into the folder, keeping relative paths. Returns how many there were."""
+    prefix = S3Location.parse(uri)
+    try:
+        keys = list(list_keys(client, prefix))
+    except ClientError as error:
+        raise StagingError(f"ClientError: Data download failed:{error.response['Error']['Code']} listing {uri}") from error
+    if not keys:
+        raise StagingError(
+            f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
+            f"that the bucket exists in the selected region, that objects exist under that S3 prefix, and that the role has "
+            f'"s3:ListBucket" permissions on bucket "{prefix.bucket}".'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [(key, _inside(folder, relative_name(prefix.key, key))) for key in keys]
+
+    def fetch(item: tuple[str, Path]) -> None:
+        key, target = item
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(prefix.bucket, key, str(target))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise StagingError(f"ClientError: Data download failed:{code} for s3://{prefix.bucket}/{key}") from error
+        except OSError as error:  # one key is also the folder of another, or a name is too long
+            raise StagingError(f"ClientError: Data download failed:s3://{prefix.bucket}/{key}: {error.strerror}") from error
+
+    with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
+        list(pool.map(fetch, wanted))
+    return len(wanted)
+
+
+def download_file(client: Any, source: S3Location, target: Path) -> None:
+    """Bring one object in; StagingError when it isn't there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        client.download_file(source.bucket, source.key, str(target))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise StagingError(f"ClientError: Data download failed:{code} for {source.uri}") from error
+
+
+def upload_folder(client: Any, folder: Path, uri: str) -> int:
+    """Send every file below the folder to an S3 prefix. Links aren't followed: SageMaker doesn't upload them."""
+    prefix = S3Location.parse(uri)
+    files = list(_files(folder))
+
+    def send(file: Path) -> None:
+        target = prefix.join(file.relative_to(folder).as_posix())
+        upload_file(client, file, target.uri)
+
+    with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
+        list(pool.map(send, files))
+    return len(files)
+
+
+def upload_file(client: Any, file: Path, uri: str) -> None:
+    """Send one file."""
+    target = S3Location.parse(uri)
+    try:
+        client.upload_file(str(file), target.bucket, target.key)
+    except Exception as error:  # boto3 wraps the ClientError in an error of its own that has no code
+        cause = error.__cause__ or error.__context__
+        code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else str(error)
+        raise StagingError(f"ClientError: Data upload failed:{code} for {uri}") from error
+
+
+def pack(folder: Path, archive: Path) -> bool:
+    """Make a .tar.gz of what is in the folder. False, and no archive, when there is nothing."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    if not entries:
+        return False
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:  # weights hardly compress: don't spend time on it
+        for entry in entries:
+            tar.add(entry, arcname=entry.name)
+    return True
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .tar.gz of files and folders; StagingError for a link, a device or a path that leads out of the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                target = _inside(folder, member.name)
+                if member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                elif member.isfile():
+                    _write_member(tar, member, target)
+                else:
+                    raise StagingError(f"ClientError: the archive holds {member.name}, which is neither a file nor a folder")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise StagingError(f"ClientError: the archive could not be unpacked: {error}") from error
+
+
+def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    source = tar.extractfile(member)
+    assert source is not None  # a regular file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source, target.open("wb") as file:
+        while chunk := source.read(1 << 20):
+            file.write(chunk)
+    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise StagingError(f"ClientError: the name {name!r} leads out of the container's folder")
+    return folder / path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for directory, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if not Path(directory, name).is_symlink())
+        for name in sorted(files):
+            path = Path(directory, name)
+            if path.is_file() and not path.is_symlink():
+                yield path

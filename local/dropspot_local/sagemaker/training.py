@@ -1,0 +1,234 @@
+"""Training jobs: channels in, `train`, model.tar.gz and output.tar.gz out, checkpoints kept in step."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+from dropspot_local.images import BUILT_IN_IMAGE
+from dropspot_local.sagemaker import events, staging
+from dropspot_local.sagemaker.errors import not_supported, validation
+from dropspot_local.sagemaker.jobs import Job, JobFailedError
+from dropspot_local.sagemaker.metrics import BUILT_IN_OBJECT_DETECTION, MetricReader
+from dropspot_local.sagemaker.state import Record, Site
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+FAILURE_CHARACTERS = 1024
+CHECKPOINT_SYNC_SECONDS = 10
+STAGED_MODES = ("File", "FastFile")
+"""Input modes whose files are brought in before training starts; FastFile shows the same files under the same names."""
+MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+def check(request: Record) -> None:
+    """What the service checks beyond its model, and what is not implemented here."""
+    channels = request.get("InputDataConfig", [])
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) != len(names):
+        raise validation(f"Duplicate channel names found in the request: {names}")
+    algorithm = request["AlgorithmSpecification"]
+    image = algorithm.get("TrainingImage")
+    if not image:
+        raise validation("Invalid AlgorithmSpecification: one of TrainingImage or AlgorithmName must be given")
+    if BUILT_IN_IMAGE.fullmatch(image) and algorithm.get("MetricDefinitions"):
+        raise validation("You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request without specifying metric definitions.")
+    for mode in [algorithm["TrainingInputMode"], *(channel.get("InputMode") for channel in channels)]:
+        if mode is not None and mode not in STAGED_MODES:
+            raise not_supported(f"CreateTrainingJob's input mode {mode}")
+    stopping = request["StoppingCondition"]
+    spot, longest = request.get("EnableManagedSpotTraining", False), stopping.get("MaxWaitTimeInSeconds")
+    if spot and (longest is None or longest < stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)):
+        raise validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds when "
+            "EnableManagedSpotTraining is true"
+        )
+    if longest is not None and not spot:
+        raise validation("MaxWaitTimeInSeconds above 0 is not allowed when EnableManagedSpotTraining is false")
+
+
+def new_record(site: Site, request: Record) -> Record:
+    """The record of a job that has just been asked for."""
+    now = time.time()
+    kept = {name: value for name, value in request.items() if name != "Tags"}
+    return {
+        **kept,
+        "TrainingJobArn": site.arn("training-job", request["TrainingJobName"]),
+        "TrainingJobStatus": "InProgress",
+        "SecondaryStatus": "Starting",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": now, "StatusMessage": MESSAGES["Starting"]}],
+    }
+
+
+class TrainingJob(Job):
+    """A training job at work."""
+
+    kind = "training"
+    prefix = "TrainingJob"
+    log_group = "/aws/sagemaker/TrainingJobs"
+    detail = staticmethod(events.training_detail)
+    _last_status: str | None = None
+
+    def stop(self) -> None:
+        """Ask the job to end as Stopped."""
+        with self.records.lock:
+            if self.status == "InProgress":
+                self._enter("Stopping")
+        super().stop()
+
+    def work(self) -> dict[str, Any]:
+        """Stage in, train, stage out."""
+        algorithm = self.record["AlgorithmSpecification"]
+        image = self.site.images.find(algorithm["TrainingImage"])
+        command = algorithm.get("ContainerEntrypoint") or image.command(algorithm["TrainingImage"], "train")
+        self._transition("Downloading")
+        self._stage_in()
+        self._transition("Training", TrainingStartTime=time.time())
+        definitions = algorithm.get("MetricDefinitions") or [
+            {"Name": name, "Regex": regex}
+            for name, regex in BUILT_IN_OBJECT_DETECTION.items()
+            if BUILT_IN_IMAGE.fullmatch(algorithm["TrainingImage"])
+        ]
+        metrics = MetricReader(definitions)
+        running = threading.Event()
+        checkpoints = threading.Thread(target=self._sync_checkpoints_while, args=(running,), daemon=True)
+        checkpoints.start()
+        try:
+            code = self.run_container(
+                [*command, *algorithm.get("ContainerArguments", [])],
+                image.environment,
+                self.record.get("Environment", {}),
+                {
+                    "AWS_REGION": self.site.region,
+                    "TRAINING_JOB_NAME": self.name,
+                    "TRAINING_JOB_ARN": self.arn,
+                },
+                seconds=self.record["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
+                on_line=metrics.read,
+            )
+        finally:
+            running.set()
+            checkpoints.join()
+        fields: dict[str, Any] = {"FinalMetricDataList": metrics.final()} if metrics.final() else {}
+        with self.records.lock:
+            self.record.update(fields)
+        if self.abandoned:
+            return fields
+        if code is None and not self.stop_requested.is_set():
+            self._last_status = "MaxRuntimeExceeded"
+            self.stop_requested.set()
+        self._upload_checkpoints()
+        if code not in (0, None):
+            self._upload_archive("output/data", "output")
+            raise JobFailedError(f"AlgorithmError: {self._failure()}, exit code: {code}")
+        if code == 0:
+            self._transition("Uploading")
+        self._upload_archive("output/data", "output")
+        model = self._upload_archive("model", "model")
+        return {**fields, "ModelArtifacts": {"S3ModelArtifacts": model}} if model else fields
+
+    def ended_fields(self, status: str) -> dict[str, Any]:
+        """End times, the billable seconds and the last secondary status."""
+        now = time.time()
+        self._enter(self._last_status if status == "Stopped" and self._last_status else status)
+        with self.records.lock:
+            self.record["SecondaryStatusTransitions"][-1]["EndTime"] = now
+            started = self.record.get("TrainingStartTime", now)
+        seconds = max(1, round(now - started))
+        return {"TrainingEndTime": now, "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+
+    def _enter(self, secondary: str) -> None:
+        now = time.time()
+        with self.records.lock:
+            transitions = self.record["SecondaryStatusTransitions"]
+            transitions[-1]["EndTime"] = now
+            transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": MESSAGES[secondary]})
+            self.record["SecondaryStatus"] = secondary
+
+    def _transition(self, secondary: str, **fields: Any) -> None:
+        with self.records.lock:
+            if self.status != "InProgress":
+                return
+            self._enter(secondary)
+            self.update(**fields)
+
+    def _stage_in(self) -> None:
+        for channel in self.record.get("InputDataConfig", []):
+            source = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            staging.download_prefix(self.s3, source, self.root / "input" / "data" / channel["ChannelName"])
+        for name in ("model", "output/data"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        if location := self.record.get("CheckpointConfig"):
+            self._checkpoint_folder.mkdir(parents=True, exist_ok=True)
+            prefix = staging.S3Location.parse(location["S3Uri"])
+            if next(staging.list_keys(self.s3, prefix), None) is not None:
+                staging.download_prefix(self.s3, location["S3Uri"], self._checkpoint_folder)
+        self._write_configuration()
+
+    def _write_configuration(self) -> None:
+        folder = self.root / "input" / "config"
+        folder.mkdir(parents=True, exist_ok=True)
+        mode = self.record["AlgorithmSpecification"]["TrainingInputMode"]
+        channels = {
+            channel["ChannelName"]: {
+                "TrainingInputMode": channel.get("InputMode", mode),
+                "S3DistributionType": channel["DataSource"]["S3DataSource"].get("S3DataDistributionType", "FullyReplicated"),
+                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+                **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            }
+            for channel in self.record.get("InputDataConfig", [])
+        }
+        resources = {
+            "current_host": "algo-1",
+            "current_instance_type": self.record["ResourceConfig"].get("InstanceType", ""),
+            "current_group_name": "homogeneousCluster",
+            "hosts": ["algo-1"],
+            "network_interface_name": "lo",
+        }
+        documents: dict[str, Any] = {
+            "hyperparameters": self.record.get("HyperParameters", {}),
+            "inputdataconfig": channels,
+            "resourceconfig": resources,
+        }
+        if location := self.record.get("CheckpointConfig"):
+            documents["checkpointconfig"] = {"LocalPath": "/opt/ml/checkpoints", **location}
+        for name, document in documents.items():
+            (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
+
+    @property
+    def _checkpoint_folder(self) -> Any:
+        return self.local(self.record["CheckpointConfig"].get("LocalPath", "/opt/ml/checkpoints"))
+
+    def _sync_checkpoints_while(self, stopped: threading.Event) -> None:
+        while "CheckpointConfig" in self.record and not stopped.wait(CHECKPOINT_SYNC_SECONDS):
+            self._upload_checkpoints()
+
+    def _upload_checkpoints(self) -> None:
+        if "CheckpointConfig" in self.record:
+            staging.upload_folder(self.s3, self._checkpoint_folder, self.record["CheckpointConfig"]["S3Uri"])
+
+    def _upload_archive(self, folder: str, name: str) -> str | None:
+        archive = self.folder / f"{name}.tar.gz"
+        if not staging.pack(self.root / folder, archive):
+            return None
+        output = staging.S3Location.parse(self.record["OutputDataConfig"]["S3OutputPath"])
+        target = output.join(f"{self.name}/output/{name}.tar.gz").uri
+        staging.upload_file(self.s3, archive, target)
+        return target
+
+    def _failure(self) -> str:
+        file = self.root / "output" / "failure"
+        return file.read_text(encoding="utf-8", errors="replace")[:FAILURE_CHARACTERS].strip() if file.is_file() else ""

@@ -1,0 +1,104 @@
+"""What a file is good for, told from its path and its first bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prep.model import Kind
+
+HEAD_BYTES = 64  # enough for every signature below
+SUFFIX_FORMATS = {
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "JPEG"),
+    **dict.fromkeys(("tif", "tiff"), "TIFF"),
+    **{suffix: suffix.upper() for suffix in ("png", "gif", "bmp", "webp")},
+}
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+_FOREIGN_ARCHIVES = (".rar", ".7z", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".gz", ".zst")
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_LISTS = frozenset({"list", "train", "val", "validation", "trainval", "test"})
+_MASK_FOLDERS = frozenset({"trimaps", "segmentationclass", "segmentationobject"})
+_SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was recognised; `reason` says why a file of the kind OTHER is not used."""
+
+    kind: Kind
+    image_format: str = ""
+    reason: str = ""
+
+
+def image_format(head: bytes) -> str:
+    """The picture format that a file's first bytes announce, or ""."""
+    for signature, name in (
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"GIF87a", "GIF"),
+        (b"GIF89a", "GIF"),
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+    ):
+        if head.startswith(signature):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    # Two letters are little evidence: in a bitmap the size of its second header follows, one of a few.
+    return "BMP" if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS else ""
+
+
+def suffix(name: str) -> str:
+    """The last suffix in lower case without its dot: `a.tar.GZ` -> `gz`."""
+    return name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is to be unpacked; which kind of archive it is, its content tells later."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES) and not name.startswith("._")
+
+
+def classify(path: str, head: bytes) -> Verdict:
+    """Recognise a file by its path in the data set ("/" between parts) and its first HEAD_BYTES bytes."""
+    name = path.rpartition("/")[2]
+    kind, found = Kind.OTHER, image_format(head)
+    reason = _ignored(path)
+    if not reason:
+        if path == "training.json":
+            kind = Kind.PLAN
+        elif found or suffix(name) in SUFFIX_FORMATS:
+            kind = Kind.PICTURE
+        elif suffix(name) == "xml":
+            kind = Kind.ANNOTATION
+        elif _is_list(path):
+            kind = Kind.LIST
+        else:
+            reason = _foreign(name)
+    return Verdict(kind, found if kind is Kind.PICTURE else "", reason)
+
+
+def _ignored(path: str) -> str:
+    """Why a file is passed over whatever its suffix or content, or ""."""
+    *folders, name = path.lower().split("/")
+    if name.startswith("._") or "__macosx" in folders:
+        return "metadata that macOS adds to archives and folders"
+    if name in _SYSTEM_FILES:
+        return "a file of the operating system's file browser"
+    return "a segmentation mask; only boxes are trained" if _MASK_FOLDERS & set(folders) else ""
+
+
+def _is_list(path: str) -> bool:
+    *folders, name = path.lower().split("/")
+    return suffix(name) == "txt" and (name[:-4] in _LISTS or folders[-2:] == ["imagesets", "main"])
+
+
+def _foreign(name: str) -> str:
+    if is_archive(name):
+        return "an archive inside an archive; upload it by itself"
+    if name.lower().endswith(_FOREIGN_ARCHIVES):
+        return "this kind of archive is not read; use .tar.gz, .tar or .zip"
+    return "neither a picture nor an annotation"
+
+
+def wrong_extension(name: str, found: str) -> bool:
+    """Whether a picture's name promises another format than its content has; a name without suffix promises nothing."""
+    return bool(suffix(name)) and SUFFIX_FORMATS.get(suffix(name)) != found

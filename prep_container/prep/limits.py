@@ -1,0 +1,67 @@
+"""When a data set as a whole cannot be used: one sentence that says why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from dropspot.errors import InvalidInputError
+from prep.model import Annotation, LabelledPicture
+from prep.plan import PreparationPlan
+from prep.quarantine import Entry, Quarantine
+
+
+def wanted_classes(annotations: Iterable[Annotation], plan: PreparationPlan) -> set[str]:
+    """The classes that training must end up with, by the plan's names.
+
+    Raises InvalidInputError where the plan asks for a class that no annotation has.
+    """
+    found = {box.name for annotation in annotations for box in annotation.boxes}
+    if plan.classes is None:
+        return found
+    unknown = sorted(set(plan.classes) - found)
+    if unknown:
+        has = ", ".join(repr(name) for name in sorted(found)[:20]) or "none"
+        raise InvalidInputError(f"the plan asks for the class {unknown[0]!r}, the data set's classes are: {has}")
+    return set(plan.classes.values())
+
+
+def check_losses(found: int, left_out: Sequence[Entry], max_left_out: float) -> None:
+    """Raise InvalidInputError if too large a share of the pictures was lost.
+
+    Pictures that were never meant to be used (copies, classes not asked for, a published test list without boxes)
+    count neither as lost nor as found.
+    """
+    lost = [entry for entry in left_out if not entry.deliberate]
+    meant = found - (len(left_out) - len(lost))
+    if meant and len(lost) / meant > max_left_out:
+        code, count = Counter(entry.code for entry in lost).most_common(1)[0]
+        example = next(entry for entry in lost if entry.code == code)
+        raise InvalidInputError(
+            f"{len(lost)} of {meant} pictures ({len(lost) / meant:.1%}) had to be left out, the limit is "
+            f"{max_left_out:.0%} (the plan's quarantine.max_left_out); most often: {code} ({count}), "
+            f"for example {example.file}: {example.reason}"
+        )
+
+
+def check_classes(wanted: Iterable[str], pictures: Iterable[LabelledPicture], quarantine: Quarantine) -> None:
+    """Raise InvalidInputError if a class has no usable picture left."""
+    present = {box.name for picture in pictures for box in picture.boxes}
+    gone = sorted(set(wanted) - present)
+    if gone:
+        raise InvalidInputError(f"no usable picture of the class {gone[0]!r} is left; left out: {_summary(quarantine)}")
+
+
+def nothing_usable(pictures: int, annotations: int, quarantine: Quarantine) -> InvalidInputError:
+    """The error for a data set in which not one box on a picture can be used."""
+    return InvalidInputError(
+        f"the data set has no usable annotation: {pictures} pictures and {annotations} readable annotations were found,"
+        f" and no box on any picture; left out: {_summary(quarantine)}"
+    )
+
+
+def _summary(quarantine: Quarantine) -> str:
+    """Counts per code and one example, so that the sentence is enough to begin mending with."""
+    counts = ", ".join(f"{count} {code}" for code, count in quarantine.counts().items())
+    example = next((entry for entry in quarantine.sorted() if entry.left_out and not entry.deliberate), None)
+    return f"{counts}; for example {example.file}: {example.reason}" if example else counts or "nothing"

@@ -1,0 +1,107 @@
+"""The things preparation talks about: files found, boxes read, pictures ready to be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+
+class Kind(Enum):
+    """What a file of the data set is good for."""
+
+    PICTURE = "picture"
+    ANNOTATION = "annotation"
+    LIST = "list"
+    PLAN = "plan"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the data set, loose or from an archive.
+
+    `path` is where it would lie, relative to the data set, with every archive unpacked in place ("/" between parts).
+    `archive` names the archive it came from ("" for a loose file); `stored` is the readable copy on disk.
+    `image_format` is what the content says ("JPEG", "PNG", ...), whatever the name ends in; "" if it is no picture.
+    """
+
+    path: str
+    kind: Kind
+    stored: Path
+    archive: str = ""
+    image_format: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        return stem(self.name)
+
+
+def stem(name: str) -> str:
+    """The name without its last suffix: `a.b.jpg` -> `a.b`, `.hidden` -> `.hidden`."""
+    head, dot, _ = name.rpartition(".")
+    return head if dot and head else name
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBox:
+    """One object as its annotation states it, in pixels of the upright picture, origin top left.
+
+    `index` is its position among the objects of the annotation, so that a report can point at it.
+    """
+
+    index: int
+    name: str
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    difficult: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What one annotation says about one picture: the picture's name, the size it claims (or None), its boxes."""
+
+    file: SourceFile
+    picture_name: str
+    claimed_size: tuple[int, int] | None
+    boxes: tuple[PixelBox, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Box:
+    """One usable object: its class and its corners as fractions (0 to 1) of the picture's width and height."""
+
+    name: str
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    difficult: bool = False
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        return self.xmin, self.ymin, self.xmax, self.ymax
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """A picture ready to be written, with at least one box.
+
+    `payload` holds the JPEG bytes (3 channels, upright, within the plan's size) and `payload_digest` their SHA-256;
+    `pixel_digest` is the SHA-256 of the upright decoded source, the identity of the picture whatever its encoding.
+    """
+
+    source: SourceFile
+    annotation: SourceFile
+    payload: Path
+    payload_digest: str
+    pixel_digest: str
+    width: int
+    height: int
+    boxes: tuple[Box, ...]

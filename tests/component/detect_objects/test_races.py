@@ -1,0 +1,177 @@
+"""Uploads, deletions and second workers that come between any two steps of a look."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from handlers import load_handler, load_logic
+from image_pipeline import KEY, NEXT_RUN, ROWS, RUN, Pipeline, picture
+
+from dropspot.ports import StoredBytes
+from dropspot.testing import MemoryStore, memory_services
+
+app = load_handler("detect_objects")
+detection = load_logic("detect_objects", "detection")
+
+DOCUMENT = "detections/a folder/cat+dog 100% été.jpg.json"
+STEPS = ["read document", "head", "read image", "invoke", "write", "delete"]
+
+
+class InterruptedStore(MemoryStore):
+    """A store in which something happens just before, or just after, each step."""
+
+    def __init__(self) -> None:
+        super().__init__("the-bucket")
+        self.interrupt: Callable[[str], None] = lambda step: None
+        self._is_inside = False
+
+    def at(self, step: str) -> None:
+        if not self._is_inside:
+            self._is_inside = True
+            self.interrupt(step)
+            self._is_inside = False
+
+    def head(self, key: str) -> str | None:
+        if key != KEY or self._is_inside:
+            return super().head(key)
+        self.at("before head")
+        found = super().head(key)
+        self.at("after head")
+        return found
+
+    def read(self, key: str) -> StoredBytes:
+        step = {KEY: "read image", DOCUMENT: "read document"}.get(key, "read another")
+        self.at(f"before {step}")
+        try:
+            return super().read(key)
+        finally:
+            self.at(f"after {step}")
+
+    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
+        self.at("before write")
+        found = super().write(key, body, if_match=if_match, if_absent=if_absent)
+        self.at("after write")
+        return found
+
+    def delete(self, key: str) -> None:
+        self.at("before delete")
+        super().delete(key)
+        self.at("after delete")
+
+
+@pytest.fixture
+def store() -> InterruptedStore:
+    return InterruptedStore()
+
+
+@pytest.fixture
+def interrupted(store: InterruptedStore) -> Pipeline:
+    settings = app.Settings("dropspot", "the-bucket", "dropspot-endpoint", image_queue_url="q", score_threshold=0.5)
+    pipeline = Pipeline(memory_services(settings, store=store))
+
+    def predict(image: bytes) -> Any:
+        store.at("invoke")
+        return ROWS
+
+    pipeline.serve(RUN, predict)
+    return pipeline
+
+
+def once(step: str, happening: Callable[[], object]) -> Callable[[str], None]:
+    """Return an interruption that lets it happen when the step is first reached."""
+    pending = [step]
+
+    def interrupt(reached: str) -> None:
+        if reached in pending:
+            pending.remove(reached)
+            happening()
+
+    return interrupt
+
+
+BOUNDARIES = ["invoke"] + [f"{side} {step}" for step in STEPS if step != "invoke" for side in ("before", "after")]
+PRESENT_BOUNDARIES = [boundary for boundary in BOUNDARIES if "delete" not in boundary]
+
+
+@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+@pytest.mark.parametrize("is_described", [False, True])
+def test_an_upload_meanwhile_is_what_the_document_describes(
+    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool
+) -> None:
+    if is_described:
+        interrupted.handle(interrupted.upload(picture(8, 8)))
+    event = interrupted.upload(picture(64, 32))
+    store.interrupt = once(boundary, lambda: store.put(KEY, picture(16, 4)))
+    assert interrupted.handle(event) == []
+    assert interrupted.document()["image"]["width"] == 16
+    assert interrupted.document()["image"]["version_id"] == store.read(KEY).version_id
+
+
+@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+@pytest.mark.parametrize("is_described", [False, True])
+def test_a_deletion_meanwhile_leaves_no_document(
+    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool
+) -> None:
+    if is_described:
+        interrupted.handle(interrupted.upload(picture(8, 8)))
+    event = interrupted.upload(picture(64, 32))
+    store.interrupt = once(boundary, lambda: MemoryStore.delete(store, KEY))
+    assert interrupted.handle(event) == []
+    assert store.keys("detections/") == []
+
+
+@pytest.mark.parametrize("boundary", ["before head", "after head", "before delete", "after delete"])
+def test_an_upload_while_the_document_is_removed_keeps_its_document(
+    interrupted: Pipeline, store: InterruptedStore, boundary: str
+) -> None:
+    interrupted.handle(interrupted.upload(picture(8, 8)))
+    MemoryStore.delete(store, KEY)
+
+    def upload_and_handle() -> None:
+        second = Pipeline(interrupted.services)
+        assert second.handle(second.upload(picture(64, 32))) == []
+
+    store.interrupt = once(boundary, upload_and_handle)
+    assert interrupted.handle(interrupted.deleted()) == []
+    assert interrupted.document()["image"]["width"] == 64
+
+
+@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+def test_two_workers_on_one_image_agree(interrupted: Pipeline, store: InterruptedStore, boundary: str) -> None:
+    older = interrupted.upload(picture(64, 32))
+
+    def second_worker() -> None:
+        second = Pipeline(interrupted.services)
+        assert second.handle(second.upload(picture(16, 4))) == []
+
+    store.interrupt = once(boundary, second_worker)
+    assert interrupted.handle(older) == []
+    assert interrupted.document()["image"]["width"] == 16
+
+
+def test_an_older_model_s_answer_never_replaces_a_newer_one_s(interrupted: Pipeline, store: InterruptedStore) -> None:
+    event = interrupted.upload(picture())
+
+    def redeploy_and_handle() -> None:
+        interrupted.serve(NEXT_RUN)
+        assert Pipeline(interrupted.services).handle(event) == []
+
+    store.interrupt = once("invoke", redeploy_and_handle)  # the first worker's answer is still the older model's
+    assert interrupted.handle(event) == []
+    assert interrupted.document()["model"]["run_id"] == NEXT_RUN.run_id
+
+
+def test_an_image_that_never_rests_is_tried_again_later(interrupted: Pipeline, store: InterruptedStore) -> None:
+    event = interrupted.upload(picture())
+    sizes = iter(range(10, 1000))
+
+    def interrupt(step: str) -> None:
+        if step == "after write":
+            store.put(KEY, picture(next(sizes), 4))
+
+    store.interrupt = interrupt
+    assert interrupted.handle(event) == ["message-0"]
+    assert len(interrupted.services.inference.images) == detection.ATTEMPTS
+    store.interrupt = lambda step: None
+    assert interrupted.handle(event) == []
+    assert interrupted.document()["image"]["etag"] == store.head(KEY)

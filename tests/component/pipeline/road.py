@@ -1,0 +1,128 @@
+"""The whole road over the services in memory: real handlers, and a SageMaker whose jobs a test lets end."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from handlers import FakeContext, load_handler
+
+from dropspot.plan import DETECTOR
+from dropspot.ports import JobKind
+from dropspot.runs import Run
+from dropspot.testing import MemoryServices, MemoryStore, memory_services
+
+PLAN_DEFAULTS = {
+    "instance": {"type": "ml.g4dn.xlarge", "count": 1},
+    "spot": False,
+    "max_runtime_seconds": 3600,
+    "epochs": 0,
+    "gate": {"min_map50": 0.5},
+}
+SETTINGS: dict[str, Any] = {
+    "app_name": "dropspot",
+    "bucket_name": "bucket",
+    "endpoint_name": "dropspot-endpoint",
+    "prep_image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/prep:1",
+    "prep_instance_type": "ml.m5.xlarge",
+    "sagemaker_role_arn": "arn:aws:iam::000000000000:role/sagemaker-role",
+    "algorithm": DETECTOR,
+    "plan_defaults": PLAN_DEFAULTS,
+    "dataset_queue_url": "https://sqs/datasets",
+    "settle_seconds": 60,
+    "served_dataset": "",
+    "training_image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/detector:1",
+    "evaluation_instance_type": "ml.m5.xlarge",
+    "endpoint_instance_type": "ml.m5.large",
+    "endpoint_instance_count": 1,
+    "image_mapping_id": "mapping",
+    "keep_configs": 1,
+}
+UNIT_BOX = {"class_id": 0, "xmin": 0.1, "ymin": 0.1, "xmax": 0.5, "ymax": 0.5, "difficult": False}
+
+
+def settings_of(function: str, **changes: Any) -> Any:
+    """Return the function's own settings, filled from the table above."""
+    module = load_handler(function)
+    values = SETTINGS | changes
+    return module.Settings(**{name: values[name] for name in module.Settings.__dataclass_fields__})
+
+
+class Road:
+    """One bucket, one SageMaker, one bus; `call` runs a function on them."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.world: MemoryServices[Any] = memory_services(settings_of("record_failure"))
+
+    @property
+    def store(self) -> MemoryStore:
+        return self.world.store
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        services = replace(self.world, settings=settings_of(function, **self.changes))
+        return load_handler(function).handler(event, FakeContext(), services)
+
+    def command(self, name: str, run: Run, step: str) -> None:
+        self.call(name, {"command": name, "job": run.name(step), "cause": "event-1"})
+
+    def upload(self, dataset: str = "pets", **files: bytes) -> None:
+        for name, body in (files or {"images.tar.gz": b"archive"}).items():
+            self.store.put(f"datasets/{dataset}/{name}", body)
+
+    def settle(self, key: str = "datasets/pets/images.tar.gz", when: datetime | None = None, **detail: Any) -> Any:
+        return self.call("start_preprocessing", {"Records": [self.message(key, when, **detail)]})
+
+    def message(self, key: str, when: datetime | None = None, message_id: str = "m-1") -> dict[str, Any]:
+        moment = when or self.world.clock.now()
+        body = {
+            "source": "aws.s3",
+            "detail-type": "Object Created",
+            "time": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "detail": {"bucket": {"name": "bucket"}, "object": {"key": key}},
+        }
+        return {"messageId": message_id, "body": json.dumps(body)}
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that have begun, oldest first."""
+        identities = [self.store.json(key) for key in self.store.keys("runs/") if key.endswith("/run.json")]
+        return [Run("dropspot", i["run_id"]) for i in sorted(identities, key=lambda i: i["created_at"])]
+
+    def prepare(self, run: Run, samples: int = 100) -> None:
+        """Let the Processing job end as prep_container would."""
+        report = {"classes": [{"class_id": 0, "name": "cat"}], "num_training_samples": samples, "label_width": 17}
+        self.store.put_json(run.key("report", "report.json"), report)
+        self.store.put_json(run.key("prepared", "classes.json"), {"classes": ["cat"]})
+        truth = {"a.jpg": {"width": 10, "height": 10, "boxes": [UNIT_BOX]}}
+        self.store.put_json(run.key("prepared", "test", "truth.json"), {"images": truth})
+        self.world.jobs.end(JobKind.PROCESSING, run.processing_job)
+
+    def train(self, run: Run) -> None:
+        model_data = f"s3://bucket/{run.key('model', run.training_job, 'output', 'model.tar.gz')}"
+        self.world.jobs.end(JobKind.TRAINING, run.training_job, model_data=model_data)
+
+    def evaluate(self, run: Run, *, good: bool = True) -> None:
+        """Let the Transform job end, with the one held-out box found or missed."""
+        rows = [[0, 0.9, 0.1, 0.1, 0.5, 0.5]] if good else [[0, 0.9, 0.6, 0.6, 0.9, 0.9]]
+        self.store.put_json(run.key("evaluation", "raw", "a.jpg.out"), {"prediction": rows})
+        self.world.jobs.end(JobKind.TRANSFORM, run.transform_job)
+
+    def reconcile(self) -> None:
+        self.call("reconcile_endpoint", {"command": "reconcile_endpoint", "cause": "event-1"})
+
+    def judge(self, run: Run, *, good: bool = True) -> None:
+        """Take a run that has begun through preparation, training, evaluation and the gate."""
+        self.prepare(run)
+        self.command("start_training", run, "prep")
+        self.train(run)
+        self.command("start_evaluation", run, "train")
+        self.evaluate(run, good=good)
+        self.command("deploy_model", run, "eval")
+
+    def deploy(self, run: Run) -> None:
+        """Take a run that has begun into service."""
+        self.judge(run)
+        self.reconcile()
+        self.world.hosting.settle("dropspot-endpoint")
+        self.reconcile()

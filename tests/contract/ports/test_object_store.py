@@ -1,0 +1,130 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from dropspot import aws, documents
+from dropspot.errors import NotFoundError
+from dropspot.ports import ObjectStore
+from dropspot.testing import MemoryStore
+
+BUCKET = "the-bucket"
+AWKWARD = "images/a b+c/100% été 猫.jpg"
+
+
+@pytest.fixture
+def store(side: str) -> ObjectStore:
+    if side == "memory":
+        return MemoryStore(BUCKET)
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+    aws.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return aws.S3Store(BUCKET)
+
+
+def test_what_was_written_is_read(store: ObjectStore) -> None:
+    assert store.write(AWKWARD, b"one")
+    found = store.read(AWKWARD)
+    assert (found.body, found.content_type) == (b"one", "application/json")
+    assert found.version_id
+    assert found.etag == store.head(AWKWARD) == "f97c5d29941bfb1b2fdab0874906ab82"
+
+
+def test_an_absent_object_has_no_etag_and_cannot_be_read(store: ObjectStore) -> None:
+    assert store.head(AWKWARD) is None
+    with pytest.raises(NotFoundError, match=f"read s3://{BUCKET}/nothing: NoSuchKey"):
+        store.read("nothing")
+
+
+def test_a_write_if_absent_succeeds_once(store: ObjectStore) -> None:
+    assert store.write("a", b"first", if_absent=True)
+    assert not store.write("a", b"second", if_absent=True)
+    assert store.read("a").body == b"first"
+
+
+def test_a_write_if_match_needs_the_content_that_was_read(store: ObjectStore) -> None:
+    store.write("a", b"first")
+    etag = store.read("a").etag
+    assert store.write("a", b"second", if_match=etag)
+    assert not store.write("a", b"third", if_match=etag)
+    assert store.read("a").body == b"second"
+
+
+def test_a_write_if_match_on_a_deleted_object_writes_nothing(store: ObjectStore) -> None:
+    store.write("a", b"first")
+    etag = store.read("a").etag
+    store.delete("a")
+    assert not store.write("a", b"second", if_match=etag)
+    assert store.head("a") is None
+
+
+def test_equal_bytes_have_equal_etags_and_versions_of_their_own(store: ObjectStore) -> None:
+    store.write("a", b"same")
+    first = store.read("a")
+    store.write("a", b"same")
+    second = store.read("a")
+    assert first.etag == second.etag
+    assert first.version_id != second.version_id
+
+
+def test_deleting_what_is_not_there_is_no_error(store: ObjectStore) -> None:
+    store.delete("nothing")
+    store.write("a", b"1")
+    store.delete("a")
+    store.delete("a")
+    assert store.head("a") is None
+
+
+def test_objects_are_listed_by_prefix_in_the_order_of_their_bytes(store: ObjectStore) -> None:
+    for key in ("b/2", "b/10", "b/é", "b/Z", "bb", "c"):
+        store.write(key, key.encode())
+    assert [found.key for found in store.objects("b/")] == ["b/10", "b/2", "b/Z", "b/é"]
+    assert [found.key for found in store.objects("bb")] == ["bb"]
+    assert list(store.objects("nothing/")) == []
+
+
+def test_a_listed_object_states_what_identifies_it(store: ObjectStore) -> None:
+    store.write("a", b"four")
+    (found,) = store.objects("a")
+    assert (found.etag, found.size) == (store.head("a"), 4)
+    assert found.modified.tzinfo is not None
+    assert found.modified < datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def test_more_objects_than_a_page_holds_are_all_listed(store: ObjectStore) -> None:
+    for number in range(1005):
+        store.write(f"many/{number:04}", b"")
+    assert len(list(store.objects("many/"))) == 1005
+
+
+def test_children_are_the_names_directly_below(store: ObjectStore) -> None:
+    for key in ("runs/b/x.json", "runs/b/y/z.json", "runs/a/x.json", "runs/top.json", "runs/"):
+        store.write(key, b"{}")
+    assert sorted(store.children("runs/")) == ["a/", "b/", "top.json"]
+    assert sorted(store.children("runs/b/")) == ["x.json", "y/"]
+    assert store.children("nothing/") == []
+
+
+def test_an_open_upload_is_seen_until_it_ends(store: ObjectStore) -> None:
+    key = "datasets/pets/images.tar.gz"
+    assert not store.has_open_upload("datasets/pets/")
+    if isinstance(store, MemoryStore):
+        store.open_uploads.add(key)
+    else:
+        upload = aws.client("s3").create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+    assert store.has_open_upload("datasets/pets/")
+    assert not store.has_open_upload("datasets/cats/")
+    if isinstance(store, MemoryStore):
+        store.open_uploads.remove(key)
+    else:
+        aws.client("s3").abort_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload)
+    assert not store.has_open_upload("datasets/pets/")
+
+
+def test_documents_are_replaced_only_as_they_were_read(store: ObjectStore) -> None:
+    document, etag = documents.read_with_etag(store, "d.json")
+    assert (document, etag) == (None, None)
+    assert documents.replace(store, "d.json", {"n": 1}, etag)
+    assert not documents.replace(store, "d.json", {"n": 2}, etag)
+    document, etag = documents.read_with_etag(store, "d.json")
+    assert document == {"n": 1}
+    assert documents.replace(store, "d.json", {"n": 2}, etag)
+    assert documents.read(store, "d.json") == {"n": 2}

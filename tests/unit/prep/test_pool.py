@@ -1,0 +1,95 @@
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from prep.decoding import Decoded, DecodeTask, Undecodable
+from prep.pool import Outcome, decode_all
+
+
+def tasks(count: int) -> list[DecodeTask]:
+    return [DecodeTask(number, Path(str(number)), 100, Path("unused")) for number in range(count)]
+
+
+def outcome(task: DecodeTask) -> Decoded:
+    return Decoded(1, 1, task.stored, 1, 1, "", str(os.getpid()))
+
+
+def dies_on_three(task: DecodeTask) -> Outcome:
+    if task.number == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return outcome(task)
+
+
+def dies_once(task: DecodeTask) -> Outcome:
+    marker = task.stored
+    if task.number == 1 and not marker.exists():
+        marker.touch()
+        os._exit(1)
+    return outcome(task)
+
+
+def hangs_on_two(task: DecodeTask) -> Outcome:
+    if task.number == 2:
+        time.sleep(60)
+    return outcome(task)
+
+
+def disk_full(task: DecodeTask) -> Outcome:
+    raise OSError(28, "No space left on device")
+
+
+def slow(task: DecodeTask) -> Outcome:
+    time.sleep(0.02)
+    return outcome(task)
+
+
+def no_worker_is_left() -> bool:
+    return not [child for child in multiprocessing.active_children() if child.name == "prep-decoder"]
+
+
+def test_every_task_is_answered_once_by_several_workers() -> None:
+    answers = list(decode_all(tasks(30), 2, decode_one=slow))
+    assert sorted(task.number for task, _ in answers) == list(range(30))
+    assert len({answer.pixel_digest for _, answer in answers if isinstance(answer, Decoded)}) == 2
+    assert no_worker_is_left()
+
+
+def test_a_crash_costs_one_picture_and_not_the_job() -> None:
+    answers = {task.number: answer for task, answer in decode_all(tasks(8), 2, decode_one=dies_on_three)}
+    assert sorted(answers) == list(range(8))
+    assert answers.pop(3) == Undecodable("corrupt_image", "decoding it crashes the decoder")
+    assert all(isinstance(answer, Decoded) for answer in answers.values())
+
+
+def test_a_picture_whose_worker_died_for_another_reason_gets_a_second_chance(tmp_path: Path) -> None:
+    given = [DecodeTask(number, tmp_path / "marker", 100, Path("unused")) for number in range(3)]
+    assert all(isinstance(answer, Decoded) for _, answer in decode_all(given, 1, decode_one=dies_once))
+
+
+def test_a_picture_that_takes_for_ever_is_given_up() -> None:
+    started = time.monotonic()
+    answers = {t.number: a for t, a in decode_all(tasks(4), 2, decode_one=hangs_on_two, timeout_seconds=1.5)}
+    assert answers.pop(2) == Undecodable("corrupt_image", "decoding it takes longer than 1.5 seconds")
+    assert all(isinstance(answer, Decoded) for answer in answers.values())
+    assert time.monotonic() - started < 30
+
+
+def test_trouble_with_the_disk_ends_the_job() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        list(decode_all(tasks(3), 1, decode_one=disk_full))
+    assert no_worker_is_left()
+
+
+def test_a_consumer_that_stops_early_leaves_no_worker_behind() -> None:
+    answers = decode_all(tasks(50), 2, decode_one=slow)
+    next(answers)
+    answers.close()
+    assert no_worker_is_left()
+
+
+def test_no_task_needs_no_worker() -> None:
+    assert list(decode_all([], 4)) == []

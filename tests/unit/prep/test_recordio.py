@@ -1,0 +1,119 @@
+import random
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prep.recordio import MAGIC, MAX_LENGTH, RecordWriter, frame, pack, read_records, unpack
+
+# Written by mxnet.recordio 1.9.1 (MXIndexedRecordIO, IRHeader(0, label, index, 0)): an ordinary record, and one whose
+# payload holds the magic word three times at a multiple of four once the header and labels stand before it.
+GOLDEN = [
+    ([2, 5, 0, 0.25, 0.5, 0.75, 1.0], b"\xff\xd8jpeg!\xff\xd9"),
+    ([2, 5, 1, 0, 0, 0.1, 0.2, 0, 0.3, 0.3, 0.9, 0.9], b"abcd" + MAGIC + b"efg" + MAGIC + MAGIC + b"x"),
+]
+GOLDEN_REC = bytes.fromhex(
+    "0a23d7ce3d000000070000000000000000000000000000000000000000000000000000400000a040000000000000803e0000003f0000403f"
+    "0000803fffd86a70656721ffd90000000a23d7ce4c0000200c0000000000000001000000000000000000000000000000000000400000a040"
+    "0000803f0000000000000000cdcccc3dcdcc4c3e000000009a99993e9a99993e6666663f6666663f616263640a23d7ce0c00006065666"
+    "70a23d7ce0a23d7ce78"
+)
+GOLDEN_IDX = "0\t0\n1\t72\n"
+
+fragments = st.sampled_from([MAGIC, MAGIC[:1], MAGIC[1:], b"a", b"bc", b"dddd", bytes(4)])
+payloads = st.lists(fragments, max_size=12).map(b"".join) | st.binary(max_size=40)
+
+
+def write(folder: Path, contents: list[bytes]) -> Path:
+    with RecordWriter(folder / "a.rec", folder / "a.idx") as records:
+        for key, content in enumerate(contents):
+            records.write(key, content)
+    return folder / "a.rec"
+
+
+def test_the_bytes_are_those_of_mxnet(tmp_path: Path) -> None:
+    rec = write(tmp_path, [pack(i, label, image) for i, (label, image) in enumerate(GOLDEN)])
+    assert rec.read_bytes() == GOLDEN_REC
+    assert (tmp_path / "a.idx").read_text() == GOLDEN_IDX
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    rec = write(tmp_path, [pack(i, label, image) for i, (label, image) in enumerate(GOLDEN)])
+    for payload, (label, image), number in zip(read_records(rec), GOLDEN, range(2), strict=True):
+        record = unpack(payload)
+        assert (record.record_id, record.image) == (number, image)
+        assert record.label == pytest.approx(label, abs=1e-7)
+
+
+@given(contents=st.lists(payloads, max_size=6))
+def test_any_payload_survives_the_round_trip(contents: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    rec = write(tmp_path_factory.mktemp("rec"), contents)
+    assert list(read_records(rec)) == contents
+    assert rec.stat().st_size % 4 == 0
+
+
+@given(payload=payloads)
+def test_the_magic_word_stands_only_where_a_part_begins(payload: bytes) -> None:
+    # A reader that lost its place looks for the word at multiples of four: it must find heads of parts only.
+    framed, at, heads = frame(payload), 0, set()
+    while at < len(framed):
+        heads.add(at)
+        at += 8 + (struct.unpack_from("<I", framed, at + 4)[0] & MAX_LENGTH)
+        at += -at % 4
+    assert {i for i in range(0, len(framed), 4) if framed[i : i + 4] == MAGIC} == heads
+
+
+def test_the_index_points_at_the_records(tmp_path: Path) -> None:
+    contents = [b"first", MAGIC * 2, b"third"]
+    data = write(tmp_path, contents).read_bytes()
+    for line, content in zip((tmp_path / "a.idx").read_text().splitlines(), contents, strict=True):
+        offset = int(line.split("\t")[1])
+        assert data[offset:].startswith(frame(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda data: data[:-4], "cut off"),
+        (lambda data: b"\0" + data[1:], "no record begins"),
+        (lambda data: data + frame(b"abcd" + MAGIC + b"e")[:12], "has no end"),
+        (lambda data: data + frame(MAGIC)[8:], "out of order"),
+        (lambda data: data[:6], "no record begins"),
+    ],
+)
+def test_a_damaged_file_is_not_read_in_silence(damage, complaint, tmp_path: Path) -> None:
+    rec = write(tmp_path, [b"some payload", b"another"])
+    rec.write_bytes(damage(rec.read_bytes()))
+    with pytest.raises(ValueError, match=complaint):
+        list(read_records(rec))
+
+
+def test_a_record_too_long_for_its_length_field_is_refused() -> None:
+    class Endless(bytes):
+        def __len__(self) -> int:
+            return MAX_LENGTH + 1
+
+    with pytest.raises(ValueError, match="at most"):
+        frame(Endless())
+
+
+def test_mxnet_itself_writes_the_same(tmp_path: Path) -> None:
+    mx = pytest.importorskip("mxnet", reason="MXNet is only in the detector's training environment")
+    draw = random.Random(1)
+    ours = RecordWriter(tmp_path / "ours.rec", tmp_path / "ours.idx")
+    theirs = mx.recordio.MXIndexedRecordIO(str(tmp_path / "theirs.idx"), str(tmp_path / "theirs.rec"), "w")
+    with ours:
+        for key in range(500):
+            image = b"".join(draw.choice([MAGIC, b"a", b"bc", b"dddd", MAGIC[:2]]) for _ in range(draw.randrange(12)))
+            label = [2.0, 5.0] + [draw.choice([0.0, 1.0, 1 / 3, 0.1234567]) for _ in range(5 * (key % 4))]
+            payload = pack(key, label, image)
+            assert payload == mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), image)
+            ours.write(key, payload)
+            theirs.write_idx(key, payload)
+    theirs.close()
+    assert (tmp_path / "ours.rec").read_bytes() == (tmp_path / "theirs.rec").read_bytes()
+    assert (tmp_path / "ours.idx").read_bytes() == (tmp_path / "theirs.idx").read_bytes()
+    back = mx.recordio.MXRecordIO(str(tmp_path / "ours.rec"), "r")
+    assert [back.read() for _ in range(500)] == list(read_records(tmp_path / "theirs.rec"))

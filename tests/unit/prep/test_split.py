@@ -1,0 +1,106 @@
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropspot.errors import InvalidInputError
+from prep.model import Box, Kind, LabelledPicture, SourceFile
+from prep.plan import SPLITS, SplitPlan
+from prep.split import split
+
+
+def picture(identity: int, classes: str, copy: int = 0) -> LabelledPicture:
+    """A picture showing the classes (one letter each); `copy` tells apart pictures with the same pixels."""
+    name = f"p{identity}_{copy}"
+    return LabelledPicture(
+        SourceFile(f"{name}.jpg", Kind.PICTURE, Path(name)),
+        SourceFile(f"{name}.xml", Kind.ANNOTATION, Path(name)),
+        Path(name),
+        f"payload{identity}.{copy}",
+        f"pixels{identity}",
+        10,
+        10,
+        tuple(Box(letter, 0, 0, 1, 1) for letter in classes),
+    )
+
+
+def side_of(shared: dict[str, list[LabelledPicture]]) -> dict[str, str]:
+    return {p.source.path: side for side, pictures in shared.items() for p in pictures}
+
+
+collections = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from(["a", "b", "c", "ab", "bc", "abd", "e"])), min_size=12, max_size=60
+).map(lambda rows: [picture(identity, classes, copy) for copy, (identity, classes) in enumerate(rows)])
+
+
+@given(collections, st.integers(0, 5))
+@settings(deadline=None)
+def test_nothing_is_lost_doubled_or_on_two_sides(pictures: list[LabelledPicture], seed: int) -> None:
+    try:
+        shared = split(pictures, SplitPlan(seed=seed))
+    except InvalidInputError:
+        holders = Counter(name for name, _ in {(box.name, p.pixel_digest) for p in pictures for box in p.boxes})
+        assert max(holders.values()) < 3
+        return
+    assert Counter(p for pictures in shared.values() for p in pictures) == Counter(pictures)
+    sides = [{p.pixel_digest for p in shared[side]} for side in SPLITS]
+    assert len(set.union(*sides)) == sum(len(side) for side in sides)
+
+
+@given(collections, st.randoms())
+@settings(deadline=None)
+def test_the_order_of_the_input_is_of_no_matter(pictures: list[LabelledPicture], shuffler: random.Random) -> None:
+    def result() -> object:
+        try:
+            return split(pictures, SplitPlan())
+        except InvalidInputError as error:
+            return str(error)
+
+    before = result()
+    shuffler.shuffle(pictures)
+    assert result() == before
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=6, max_size=80))
+@settings(deadline=None)
+def test_a_class_is_always_trained_and_held_out_from_three_pictures_on(letters: list[str]) -> None:
+    pictures = [picture(i, letter) for i, letter in enumerate(letters)]
+    counts = Counter(letters)
+    if max(counts.values()) < 3:
+        with pytest.raises(InvalidInputError, match="too few"):
+            split(pictures, SplitPlan())
+        return
+    shared = split(pictures, SplitPlan())
+    for letter, count in counts.items():
+        sides = {side for side in SPLITS if any(p.boxes[0].name == letter for p in shared[side])}
+        assert sides == (set(SPLITS) if count >= 3 else {"train"})
+
+
+def test_a_class_spread_over_rarer_ones_is_still_held_out() -> None:
+    # "a" appears on every picture, but each stratum (b, c, d, ...) is too small to hold anything out by itself.
+    pictures = [picture(i, "a" + letter) for i, letter in enumerate("bbccddeeff")]
+    shared = split(pictures, SplitPlan())
+    assert all(shared[side] for side in SPLITS)
+    trained = {box.name for p in shared["train"] for box in p.boxes}
+    assert trained == set("abcdef")
+
+
+@pytest.mark.parametrize("count", [10, 100, 1000])
+def test_the_shares_are_kept(count: int) -> None:
+    shared = split([picture(i, "ab"[i % 2]) for i in range(count)], SplitPlan(0.7, 0.1, 0.2))
+    sizes = [len(shared[side]) for side in SPLITS]
+    assert sizes == pytest.approx([0.7 * count, 0.1 * count, 0.2 * count], abs=2)
+
+
+def test_the_seed_decides_and_names_do_not() -> None:
+    pictures = [picture(i, "a") for i in range(40)]
+    assert side_of(split(pictures, SplitPlan(seed=1))) != side_of(split(pictures, SplitPlan(seed=2)))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_pictures_say_so(count: int) -> None:
+    with pytest.raises(InvalidInputError, match="too few to split: nothing is left for validation and test"):
+        split([picture(i, "a") for i in range(count)], SplitPlan())

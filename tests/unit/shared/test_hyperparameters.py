@@ -1,0 +1,63 @@
+import pytest
+
+from dropspot.errors import InvalidInputError
+from dropspot.hyperparameters import defaults, parse, recipe, table
+
+# Columns: name, a value at the edge of the documented range, one beyond it.
+EDGES = [
+    ("num_classes", "1", "0"),
+    ("epochs", "1", "0"),
+    ("mini_batch_size", "1", "-1"),
+    ("image_shape", "300", "299"),
+    ("learning_rate", "1", "0"),
+    ("lr_scheduler_step", "10,20", "10,,20"),
+    ("lr_scheduler_factor", "0.5", "1"),
+    ("optimizer", "adadelta", "lion"),
+    ("momentum", "1.0", "0"),
+    ("weight_decay", "0.5", "0"),
+    ("overlap_threshold", "1", "1.1"),
+    ("nms_threshold", "1", "nan"),
+    ("freeze_layer_pattern", "^(conv1_|conv2_).*", "("),
+    ("early_stopping", "True", "perhaps"),
+    ("early_stopping_tolerance", "0", "-0.1"),
+    ("use_pretrained_model", "1", "2"),
+    ("base_network", "vgg-16", "tiny"),
+    ("kv_store", "dist_async", "local"),
+]
+
+
+@pytest.mark.parametrize(("name", "inside", "outside"), EDGES)
+def test_ranges_end_where_the_documentation_says(name: str, inside: str, outside: str) -> None:
+    assert name in parse({name: inside}, extensions=False)
+    with pytest.raises(InvalidInputError, match=name):
+        parse({name: outside}, extensions=False)
+
+
+def test_every_default_is_accepted_by_its_own_row() -> None:
+    for extensions in (False, True):
+        rows = table(extensions=extensions)
+        for name, value in defaults(extensions=extensions).items():
+            assert rows[name].parse(str(value)) == value
+
+
+@pytest.mark.parametrize("samples", [1, 5, 100, 3000, 100_000])
+@pytest.mark.parametrize(
+    ("algorithm", "network"),
+    [
+        ("built-in", "auto"),
+        ("built-in", "vgg-16"),
+        ("detector", "auto"),
+        ("detector", "tiny"),
+        ("detector", "resnet-50"),
+    ],
+)
+def test_a_recipe_is_always_accepted(algorithm: str, network: str, samples: int) -> None:
+    values = parse(recipe(algorithm, samples, network), extensions=algorithm == "detector")
+    assert int(values["mini_batch_size"]) <= samples or samples < 1
+    assert network in {"auto", values["base_network"]}
+
+
+def test_fewer_pictures_get_more_epochs() -> None:
+    epochs = [int(recipe("detector", samples)["epochs"]) for samples in (50, 500, 5000)]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[0] > epochs[-1]

@@ -1,0 +1,86 @@
+import json
+from typing import Any
+
+import pytest
+
+from dropspot.errors import InvalidInputError
+from dropspot.plan import BUILT_IN, DETECTOR, Instance, PlanDefaults, TrainingPlan
+
+DEFAULTS = PlanDefaults(Instance("ml.g4dn.xlarge", 1))
+
+
+def parse(document: Any, algorithm: str = DETECTOR, defaults: PlanDefaults = DEFAULTS) -> TrainingPlan:
+    return TrainingPlan.parse(json.dumps(document).encode(), defaults, algorithm)
+
+
+def test_an_empty_plan_takes_everything_from_the_defaults() -> None:
+    plan = parse({})
+    assert plan == TrainingPlan(DEFAULTS.instance)
+
+
+def test_a_merged_plan_survives_its_document() -> None:
+    plan = parse(
+        {
+            "classes": {"cat": "pet", "dog": "pet"},
+            "split": {"train": 0.5, "validation": 0.25, "test": 0.25, "seed": 7},
+            "hyperparameters": {"epochs": 3, "base_network": "tiny"},
+            "instance": {"type": "ml.g5.xlarge", "count": 2},
+            "spot": True,
+            "gate": {"min_map50": 0.9},
+            "quarantine": {"max_left_out": 0.5},
+        }
+    )
+    assert TrainingPlan.from_document(json.loads(json.dumps(plan.document))) == plan
+    assert plan.hyperparameters == {"epochs": "3", "base_network": "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ([], "JSON object"),
+        ({"epochs": 3}, "epochs is no field"),
+        ({"gate": {"minimum": 1}}, "minimum is no field"),
+        ({"gate": 3}, "gate must be a JSON object"),
+        ({"hyperparameters": {"epoch": 3}}, "epoch is unknown"),
+        ({"hyperparameters": {"epochs": "many"}}, "epochs is 'many'"),
+        ({"hyperparameters": {"learning_rate": 2}}, "learning_rate"),
+        ({"hyperparameters": {"num_classes": 2}}, "num_classes is computed"),
+        ({"hyperparameters": {"epochs": [1]}}, "epochs must be a text or a number"),
+        ({"hyperparameters": []}, "hyperparameters must be"),
+        ({"split": {"train": 0.9}}, "add up to 1"),
+        ({"split": {"train": 1.5}}, "train is 1.5"),
+        ({"instance": {"count": 0}}, "count is 0"),
+        ({"instance": {"type": ""}}, "type"),
+        ({"spot": "yes"}, "spot"),
+        ({"output": "tfrecord"}, "output"),
+        ({"classes": []}, "classes"),
+        ({"classes": ["cat", "cat"]}, "twice"),
+        ({"shorter_side": True}, "shorter_side"),
+    ],
+)
+def test_an_impossible_plan_is_refused_by_name(document: Any, named: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"training\.json") as refusal:
+        parse(document)
+    assert named in str(refusal.value)
+
+
+def test_text_that_is_no_json_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="not JSON"):
+        TrainingPlan.parse(b"{epochs: 3}", DEFAULTS, DETECTOR)
+
+
+def test_an_extension_is_refused_by_name_for_the_built_in() -> None:
+    with pytest.raises(InvalidInputError, match=r"schedule.*only detector_container"):
+        parse({"hyperparameters": {"schedule": "cosine"}}, BUILT_IN)
+
+
+def test_the_stacks_epochs_hold_where_the_plan_is_silent() -> None:
+    defaults = PlanDefaults(Instance("ml.g4dn.xlarge", 1), epochs=9)
+    assert parse({}, defaults=defaults).hyperparameters == {"epochs": "9"}
+    assert parse({"hyperparameters": {"epochs": 3}}, defaults=defaults).hyperparameters == {"epochs": "3"}
+
+
+def test_machines_and_gate_are_no_part_of_the_identity() -> None:
+    changed = parse({"instance": {"count": 4}, "spot": True, "gate": {"min_map50": 0.1}, "max_runtime_seconds": 600})
+    assert changed.identity == parse({}).identity
+    assert parse({"shorter_side": 300}).identity != parse({}).identity

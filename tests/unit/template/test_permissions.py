@@ -1,0 +1,196 @@
+"""What each role may do, and above all what it may not."""
+
+from typing import Any
+
+import pytest
+from unit.template.deployed import ACCOUNT, PHYSICAL, REGION, Stack
+from unit.template.permissions import allows, listed
+
+RUN = "pets-0123456789"
+STEPS = [
+    "StartPreprocessing",
+    "StartTraining",
+    "StartEvaluation",
+    "DeployModel",
+    "ReconcileEndpoint",
+    "RecordFailure",
+    "ResumeRuns",
+    "StartRetraining",
+]
+ALL = [*STEPS, "DetectObjects", "Api"]
+BEGINNERS = {"StartPreprocessing", "StartRetraining"}
+
+
+def role(name: str) -> str:
+    return f"{name}FunctionRole"
+
+
+def s3(key: str = "") -> str:
+    return f"arn:aws:s3:::{PHYSICAL['DataBucket']}" + (f"/{key}" if key else "")
+
+
+def sagemaker(resource: str) -> str:
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{resource}"
+
+
+def may(stack: Stack, name: str, action: str, resource: str, **context: str) -> bool:
+    return allows(stack.statements(role(name)), action, resource, **context)
+
+
+def those_who_may(stack: Stack, action: str, resource: str, **context: str) -> set[str]:
+    return {name for name in ALL if may(stack, name, action, resource, **context)}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "who"),
+    [
+        ("sagemaker:CreateProcessingJob", f"processing-job/dropspot-{RUN}-prep", BEGINNERS),
+        ("sagemaker:CreateTrainingJob", f"training-job/dropspot-{RUN}-train", {"StartTraining"}),
+        ("sagemaker:CreateModel", f"model/dropspot-{RUN}-model", {"StartEvaluation"}),
+        ("sagemaker:CreateTransformJob", f"transform-job/dropspot-{RUN}-eval", {"StartEvaluation"}),
+        ("sagemaker:CreateEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"DeployModel"}),
+        ("sagemaker:CreateEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
+        ("sagemaker:CreateEndpoint", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
+        ("sagemaker:UpdateEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
+        ("sagemaker:UpdateEndpoint", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
+        ("sagemaker:DeleteEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
+        ("sagemaker:DeleteEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
+        ("sagemaker:DeleteModel", f"model/dropspot-{RUN}-model", {"ReconcileEndpoint"}),
+        ("sagemaker:DescribeEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint", "Api"}),
+        ("sagemaker:InvokeEndpoint", "endpoint/dropspot-endpoint", {"DetectObjects"}),
+        ("sagemaker:DescribeTrainingJob", f"training-job/dropspot-{RUN}-train",
+         {"StartTraining", "StartEvaluation", "RecordFailure", "ResumeRuns"}),
+        # tags are set by what is created
+        ("sagemaker:AddTags", f"training-job/dropspot-{RUN}-train", {"StartTraining"}),
+        # another application's, another step's, and what nobody here touches
+        ("sagemaker:CreateTrainingJob", f"training-job/dropspot2-{RUN}-train", set()),
+        ("sagemaker:CreateTrainingJob", f"training-job/dropspot-{RUN}-prep", set()),
+        ("sagemaker:CreateEndpoint", "endpoint/dropspot-endpoint2", set()),
+        ("sagemaker:InvokeEndpoint", "endpoint/another", set()),
+        ("sagemaker:DeleteModel", "model/another", set()),
+        ("sagemaker:StopTrainingJob", f"training-job/dropspot-{RUN}-train", set()),
+    ],
+)  # fmt: skip
+def test_who_may_do_what_at_sagemaker(stack: Stack, action: str, resource: str, who: set[str]) -> None:
+    assert those_who_may(stack, action, sagemaker(resource)) == who
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "who"),
+    [
+        ("s3:GetObject", "datasets/pets/training.json", BEGINNERS),
+        ("s3:GetObject", "images/cat.jpg", {"DetectObjects"}),
+        ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL)),
+        ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "Api"}),
+        ("s3:GetObject", "endpoint/champion.json",
+         {"DeployModel", "ReconcileEndpoint", "StartRetraining", "DetectObjects", "Api"}),
+        ("s3:PutObject", f"runs/{RUN}/failure.json", set(STEPS)),
+        ("s3:PutObject", f"open-runs/{RUN}", BEGINNERS),
+        ("s3:PutObject", "detections/cat.jpg.json", {"DetectObjects"}),
+        ("s3:PutObject", "endpoint/desired.json", {"DeployModel", "ReconcileEndpoint"}),
+        ("s3:DeleteObject", f"open-runs/{RUN}", {"ResumeRuns"}),
+        ("s3:DeleteObject", "detections/cat.jpg.json", {"DetectObjects"}),
+        # what the user uploads is nobody's to change, and what a run has left is nobody's to remove
+        ("s3:PutObject", "datasets/pets/training.json", set()),
+        ("s3:PutObject", "images/cat.jpg", set()),
+        ("s3:DeleteObject", "datasets/pets/training.json", set()),
+        ("s3:DeleteObject", "images/cat.jpg", set()),
+        ("s3:DeleteObject", f"runs/{RUN}/run.json", set()),
+        ("s3:DeleteObjectVersion", "images/cat.jpg", set()),
+    ],
+)  # fmt: skip
+def test_who_may_do_what_in_the_bucket(stack: Stack, action: str, key: str, who: set[str]) -> None:
+    assert those_who_may(stack, action, s3(key)) == who
+
+
+def test_everyone_sees_that_a_key_is_missing(stack: Stack) -> None:
+    # Without s3:ListBucket on the whole bucket S3 answers 403, which no function takes for "not there".
+    assert those_who_may(stack, "s3:ListBucket", s3()) == set(ALL)
+
+
+def test_only_those_who_start_jobs_or_make_models_pass_the_role_and_only_to_sagemaker(stack: Stack) -> None:
+    arn, service = stack.arn("SageMakerRole"), "sagemaker.amazonaws.com"
+    who = BEGINNERS | {"StartTraining", "StartEvaluation"}
+    assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService=service) == who
+    assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService="ec2.amazonaws.com") == set()
+    assert those_who_may(stack, "iam:PassRole", arn) == set()
+
+
+def test_events_are_put_under_this_application_s_name_only(stack: Stack) -> None:
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot") == {*STEPS, "Api"}
+    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot2") == set()
+
+
+def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
+    stranded = {"StartTraining", "StartEvaluation", "DeployModel", "ReconcileEndpoint", "RecordFailure", "ResumeRuns"}
+    dead = stack.arn("CommandDeadLetterQueue")
+    assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining"}
+    assert those_who_may(stack, "sqs:SendMessage", stack.arn("DatasetQueue")) == {"StartPreprocessing"}
+    assert those_who_may(stack, "sqs:ChangeMessageVisibility", stack.arn("ImageQueue")) == {"DetectObjects"}
+
+
+def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_mapping(stack: Stack) -> None:
+    prefix = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:"
+    action, mapping = "lambda:UpdateEventSourceMapping", stack.environment("ReconcileEndpointFunction")["IMAGE_MAPPING_ID"]
+    assert those_who_may(stack, action, prefix + mapping) == {"ReconcileEndpoint"}
+    assert those_who_may(stack, action, prefix + "another") == set()
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("s3:GetObject", s3("datasets/pets/images.tar.gz"), True),
+        ("s3:GetObject", s3(f"runs/{RUN}/prepared/train/train.rec"), True),
+        ("s3:PutObject", s3(f"runs/{RUN}/model/x/output/model.tar.gz"), True),
+        ("s3:DeleteObject", s3(f"runs/{RUN}/checkpoints/state.params"), True),
+        ("s3:ListBucket", s3(), True),
+        ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:685385470294:repository/object-detection", True),
+        ("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x", True),
+        ("s3:PutObject", s3("datasets/pets/images.tar.gz"), False),
+        ("s3:DeleteObject", s3(f"runs/{RUN}/run.json"), False),
+        ("s3:GetObject", s3("images/cat.jpg"), False),
+        ("s3:PutObject", s3("endpoint/desired.json"), False),
+        ("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:y", False),
+        ("sagemaker:CreateEndpoint", sagemaker("endpoint/dropspot-endpoint"), False),
+        ("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default", False),
+    ],
+)
+def test_what_sagemaker_s_jobs_and_endpoints_may_do(stack: Stack, action: str, resource: str, allowed: bool) -> None:
+    assert allows(stack.statements("SageMakerRole"), action, resource) is allowed
+
+
+def test_metrics_of_the_jobs_stay_in_sagemaker_s_namespaces(stack: Stack) -> None:
+    statements = list(stack.statements("SageMakerRole"))
+    put = "cloudwatch:PutMetricData"
+    assert allows(statements, put, "*", cloudwatch_namespace="/aws/sagemaker/TrainingJobs")
+    assert not allows(statements, put, "*", cloudwatch_namespace="AWS/SQS")
+
+
+def test_the_managed_policies_that_sam_adds_are_the_known_ones(stack: Stack) -> None:
+    foreign = {
+        attached.rpartition("/")[2]
+        for properties in stack.of_type("AWS::IAM::Role").values()
+        for attached in properties.get("ManagedPolicyArns", [])
+        if attached not in stack.resources
+    }
+    assert foreign == {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSXrayWriteOnlyAccess"}
+
+
+def _statements(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    return [s for policy in stack.of_type(kind).values() for s in policy["PolicyDocument"]["Statement"]]
+
+
+def test_only_the_rule_of_a_queue_may_send_to_it(stack: Stack) -> None:
+    sources = {
+        (queue.rpartition(":")[2], statement["Condition"]["ArnEquals"]["aws:SourceArn"].rpartition("/")[2])
+        for statement in _statements(stack, "AWS::SQS::QueuePolicy")
+        for queue in listed(statement["Resource"])
+        if statement["Principal"] == {"Service": "events.amazonaws.com"} and statement["Action"] == "sqs:SendMessage"
+    }
+    assert sources == {
+        ("DatasetQueue", "DatasetChangedRule"),
+        ("DatasetDeadLetterQueue", "DatasetChangedRule"),
+        ("ImageQueue", "ImageChangedRule"),
+        ("ImageDeadLetterQueue", "ImageChangedRule"),
+    }
