@@ -1,7 +1,7 @@
-"""Check template.yaml offline: expand it as CloudFormation would, hold it to the house rules, then let cfn-lint judge the result.
+"""Check template.yaml offline: expand it as CloudFormation would, then ask the house rules and cfn-lint.
 
-cfn-lint alone does not see what SAM makes of a template: it skips its IAM checks where the Serverless transform is present. The
-expanded template hides nothing. Exit 1 with one finding a line, 0 without any.
+cfn-lint alone does not see what SAM makes of a template: it skips its IAM checks where the Serverless transform is
+present. The expanded template hides nothing. Exit 1 with one finding a line, 0 without any.
 """
 
 import argparse
@@ -32,13 +32,14 @@ def lint(subject: Subject) -> list[str]:
 
 
 def main() -> int:
+    """Print the findings on the template that the command line names, and return the exit code."""
     parser = argparse.ArgumentParser(description="Check the SAM template offline.")
     parser.add_argument("template", type=Path, nargs="?", default=TEMPLATE)
     path = parser.parse_args().template
     found = check(path.read_text())
     for finding in found:
         print(f"{path.name}: {finding}")
-    print(f"{len(found)} findings" if found else f"{path.name} is in order")
+    print(f"{len(found)} finding{'s' * (len(found) > 1)}" if found else f"{path.name} is in order")
     return 1 if found else 0
 
 

@@ -1,7 +1,7 @@
 """Write the region -> built-in Object Detection image mapping into template.yaml, from the SageMaker SDK's own data.
 
-The SDK (version 3, `pip install sagemaker-core`, 300 MB) is a tool of whoever refreshes the mapping. Nothing else
-needs it: the addresses it knew last are kept in `built_in_images.json` beside this script, and a test holds the template to them.
+The SDK (version 3, `pip install sagemaker-core`, 300 MB) is for whoever refreshes the mapping. Nothing else needs it:
+the addresses it knew last are kept in `built_in_images.json` beside this script, and a test holds the template to them.
 """
 
 import argparse
@@ -21,7 +21,7 @@ END = "  # END generated\n"
 
 def images_known_to_sdk() -> dict[str, str]:
     """Return every region's image as the installed SDK states it; raise ImportError where there is no SDK."""
-    from sagemaker.core import image_uris
+    from sagemaker.core import image_uris  # noqa: PLC0415  (installed nowhere but where the mapping is refreshed)
 
     versions = image_uris.config_for_framework(FRAMEWORK)["versions"]
     regions = {region for version in versions.values() for region in version["registries"]}
@@ -50,6 +50,7 @@ def with_mapping(template: str, images: dict[str, str]) -> str:
 
 
 def main() -> int:
+    """Refresh or check the mapping, and return the exit code."""
     arguments = argparse.ArgumentParser(description="Refresh the mapping region -> built-in Object Detection image.")
     arguments.add_argument("--check", action="store_true", help="change nothing; exit 1 where something is out of step")
     check = arguments.parse_args().check

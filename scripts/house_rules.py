@@ -1,4 +1,4 @@
-"""This project's own rules for its template, on the parsed text and on what SAM expands it to. No AWS, no network.
+"""The project's own rules for its template, on the parsed text and on what SAM expands it to. No AWS, no network.
 
 A rule takes a `Subject` and yields findings, each a sentence that names the resource and says what to mend.
 """
@@ -38,6 +38,7 @@ def referenced(value: Any) -> str | None:
 
 
 def functions_log_to_a_group_with_retention(subject: Subject) -> Iterator[str]:
+    """A function's log group belongs to the stack: it goes with it, and no log is kept for ever."""
     groups = subject.resources("AWS::Logs::LogGroup")
     for name, function in subject.resources("AWS::Lambda::Function").items():
         group = referenced(function.get("LoggingConfig", {}).get("LogGroup"))
@@ -48,6 +49,7 @@ def functions_log_to_a_group_with_retention(subject: Subject) -> Iterator[str]:
 
 
 def asynchronous_functions_have_a_failure_destination(subject: Subject) -> Iterator[str]:
+    """What an event could not make a function do is kept, not forgotten after two retries."""
     functions = subject.resources("AWS::Lambda::Function")
     kept = {
         referenced(config["FunctionName"])
@@ -59,11 +61,13 @@ def asynchronous_functions_have_a_failure_destination(subject: Subject) -> Itera
         for rule in subject.resources("AWS::Events::Rule").values()
         for target in rule["Targets"]
     }
-    for name in sorted(woken & functions.keys() - kept):
-        yield f"{name}: invoked asynchronously, but EventInvokeConfig names no OnFailure destination"
+    for name in functions:
+        if name in woken and name not in kept:
+            yield f"{name}: invoked asynchronously, but EventInvokeConfig names no OnFailure destination"
 
 
 def parameters_and_outputs_are_described(subject: Subject) -> Iterator[str]:
+    """Whoever deploys the stack is told what each parameter and output is."""
     for section in ("Parameters", "Outputs"):
         for name, entry in subject.source.get(section, {}).items():
             if not entry.get("Description"):
@@ -71,6 +75,7 @@ def parameters_and_outputs_are_described(subject: Subject) -> Iterator[str]:
 
 
 def parameters_say_what_they_allow(subject: Subject) -> Iterator[str]:
+    """A parameter refuses a wrong value before anything is created."""
     for name, parameter in subject.source["Parameters"].items():
         bounded = {"MinValue", "MaxValue"} <= parameter.keys()
         if not bounded and not {"AllowedValues", "AllowedPattern"} & parameter.keys():
@@ -97,6 +102,7 @@ _UNBOUNDED = re.compile(r"""\s*Resource: (['"])\*\1$""")
 
 
 def unbounded_resources_are_explained(subject: Subject) -> Iterator[str]:
+    """An API that knows no resources is the only reason for Resource "*", and a comment names it."""
     lines = subject.text.splitlines()
     written = [number for number, line in enumerate(lines) if _UNBOUNDED.match(line)]
     for number in written:
@@ -109,10 +115,11 @@ def unbounded_resources_are_explained(subject: Subject) -> Iterator[str]:
         if statement["Effect"] == "Allow" and "*" in _listed(statement.get("Resource"))
     ]
     if len(meant) != len(written):
-        yield f'{len(meant)} statements allow Resource "*", but {len(written)} write it as `Resource: "*"`, on a line of its own'
+        yield f'{len(meant)} statements allow Resource "*", {len(written)} write it as `Resource: "*"` on its own line'
 
 
 def actions_are_named(subject: Subject) -> Iterator[str]:
+    """No statement allows a whole service or a family of actions."""
     for statement in statements(subject.source["Resources"]):
         for action in _listed(statement["Action"]):
             if statement["Effect"] == "Allow" and "*" in action:
@@ -120,6 +127,7 @@ def actions_are_named(subject: Subject) -> Iterator[str]:
 
 
 def roles_are_passed_to_a_named_service(subject: Subject) -> Iterator[str]:
+    """A role that may be passed may be passed to one service."""
     for statement in statements(subject.source["Resources"]):
         if "iam:PassRole" in _listed(statement["Action"]):
             services = [
@@ -133,6 +141,7 @@ def roles_are_passed_to_a_named_service(subject: Subject) -> Iterator[str]:
 
 
 def queues_outlast_their_function(subject: Subject) -> Iterator[str]:
+    """A message stays hidden while its function works, and a batch fails message by message."""
     functions, queues = subject.resources("AWS::Lambda::Function"), subject.resources("AWS::SQS::Queue")
     for name, mapping in subject.resources("AWS::Lambda::EventSourceMapping").items():
         queue, function = referenced(mapping["EventSourceArn"]), referenced(mapping["FunctionName"])
@@ -145,8 +154,12 @@ def queues_outlast_their_function(subject: Subject) -> Iterator[str]:
 
 
 def messages_end_in_a_dead_letter_queue(subject: Subject) -> Iterator[str]:
+    """A message that keeps failing is set aside, and dead-letter queues keep it for 14 days."""
     queues = subject.resources("AWS::SQS::Queue")
-    fed = {referenced(mapping["EventSourceArn"]) for mapping in subject.resources("AWS::Lambda::EventSourceMapping").values()}
+    fed = {
+        referenced(mapping["EventSourceArn"])
+        for mapping in subject.resources("AWS::Lambda::EventSourceMapping").values()
+    }
     for name, queue in queues.items():
         dead = referenced(queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"))
         if name in fed and dead not in queues:
@@ -159,6 +172,7 @@ _ENVELOPE = {"account", "detail", "detail-type", "id", "region", "resources", "s
 
 
 def event_patterns_name_fields_of_the_envelope(subject: Subject) -> Iterator[str]:
+    """A misspelt field makes a rule that never matches, and nothing else would say so."""
     for name, rule in subject.resources("AWS::Events::Rule").items():
         pattern = rule.get("EventPattern", {})
         for field in sorted(pattern.keys() - _ENVELOPE):
@@ -168,6 +182,7 @@ def event_patterns_name_fields_of_the_envelope(subject: Subject) -> Iterator[str
 
 
 def input_transformers_use_what_they_take(subject: Subject) -> Iterator[str]:
+    """A template's variable that no path feeds stays in the text as it is."""
     for name, rule in subject.resources("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             transformer = target.get("InputTransformer", {"InputTemplate": ""})
@@ -191,6 +206,7 @@ _PHYSICAL_NAMES = {
 
 
 def resources_have_no_fixed_names(subject: Subject) -> Iterator[str]:
+    """Two stacks can live in one account."""
     for kind, attribute in _PHYSICAL_NAMES.items():
         for name, properties in subject.resources(kind).items():
             if attribute in properties:
@@ -198,6 +214,7 @@ def resources_have_no_fixed_names(subject: Subject) -> Iterator[str]:
 
 
 def api_paths_begin_with_a_slash(subject: Subject) -> Iterator[str]:
+    """Chalice dispatches on declared paths: one route, one event."""
     for name, resource in subject.source["Resources"].items():
         for event, definition in resource.get("Properties", {}).get("Events", {}).items():
             path = definition.get("Properties", {}).get("Path", "/")
@@ -206,6 +223,7 @@ def api_paths_begin_with_a_slash(subject: Subject) -> Iterator[str]:
 
 
 def layers_fit_their_functions(subject: Subject) -> Iterator[str]:
+    """A function's runtime and architecture are those its layers are built for."""
     layers = {
         name: resource
         for name, resource in subject.expanded["Resources"].items()
@@ -217,7 +235,8 @@ def layers_fit_their_functions(subject: Subject) -> Iterator[str]:
             if function["Runtime"] not in properties["CompatibleRuntimes"]:
                 yield f"{name}: runs {function['Runtime']}, {layer} is for {properties['CompatibleRuntimes']}"
             if not set(function["Architectures"]) <= set(properties["CompatibleArchitectures"]):
-                yield f"{name}: runs on {function['Architectures']}, {layer} is for {properties['CompatibleArchitectures']}"
+                architectures = properties["CompatibleArchitectures"]
+                yield f"{name}: runs on {function['Architectures']}, {layer} is for {architectures}"
 
 
 RULES: tuple[Rule, ...] = (

@@ -70,7 +70,7 @@ class Snapshot:
         """When a stage began, None where it hasn't; the time before the first job counts as preparation."""
         name = "run" if stage == "prepare" else _BEGUN[stage]
         document = self.documents.get(name, {})
-        moment = document.get("at") or document.get("created_at")
+        moment = next((document[key] for key in ("started_at", "created_at", "at") if key in document), None)
         return datetime.fromisoformat(moment) if moment else None
 
     def ended(self, stage: str) -> datetime | None:

@@ -67,7 +67,7 @@ def runs_table(runs: list[RunSummary]) -> Table:
     """Return the table that `dropspot runs` prints."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("run", "data set", "began", "state", "last step", "mAP@0.5"):
-        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=column == "run")
+        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=column in {"run", "began"})
     table.add_column("note", overflow="fold")
     colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
     for run in runs:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from dropspot.errors import InvalidInputError
 from PIL import Image
 
 from detector.pictures import read_picture
 from detector.recordio import CorruptRecordError, Record, read_records
+from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 

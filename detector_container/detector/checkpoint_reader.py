@@ -110,7 +110,7 @@ def _read_legacy(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
         count = int.from_bytes(stream.read(8), "little")
         dtype = np.dtype(item_types[key])
         storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
-    return _tensors(state, lambda key, dtype: storages[key])
+    return _tensors(state, lambda key, _: storages[key])
 
 
 def _tensors(state: dict[str, _Tensor], storage: Callable[[str, str], npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,11 +42,12 @@ def write_checkpoint(folder: Path, made_with: str, checkpoint: Checkpoint) -> No
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {name: getattr(checkpoint, name) for name in ("epoch", "best_map", "best_epoch", "kept_map")}
     head = json.dumps({"made_with": made_with} | numbers)
-    arrays = {f"state/{name}": value for name, value in checkpoint.state.items()}
+    arrays: dict[str, npt.NDArray[Any]] = {"head": np.frombuffer(head.encode(), np.uint8)}
+    arrays |= {f"state/{name}": value for name, value in checkpoint.state.items()}
     arrays |= {f"best/{name}": value for name, value in checkpoint.best.items()}
     partial = folder / f".{_NAME}.partial"
     with partial.open("wb") as stream:
-        np.savez(stream, head=np.frombuffer(head.encode(), np.uint8), **arrays)
+        np.savez(stream, **arrays)  # type: ignore[arg-type] # numpy's stub takes names for its own flag
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(folder / _NAME)

@@ -25,7 +25,9 @@ def mean_average_precision(truths: Sequence[Floats], answers: Sequence[Floats], 
     """Score answers (rows of class id, score, box) against truths (rows of class id, box), picture by picture."""
     by_class, by_class_11 = {}, {}
     for class_id in sorted({int(row[0]) for truth in truths for row in truth}):
-        scores, hits, total = [], [], 0
+        scores: list[float] = []
+        hits: list[bool] = []
+        total = 0
         for truth, answer in zip(truths, answers, strict=True):
             boxes = truth[truth[:, 0] == class_id, 1:]
             rows = answer[answer[:, 0] == class_id] if len(answer) else np.zeros((0, 6))

@@ -16,7 +16,7 @@ _BACKGROUND_BIAS = 2.0  # most anchors see background: the first steps need not 
 def initial_weights(
     network: Network, seed: int, pretrained: dict[str, Array]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return parameters and batch normalisation's statistics by name: the pretrained ones where given, the others drawn.
+    """Return parameters and batch normalisation's statistics by name, pretrained where given, else drawn.
 
     Convolutions are drawn after He et al.; the class head from N(0, 0.01) with a bias towards background. Raises
     ValueError where a pretrained tensor has another shape than the network's.
@@ -56,4 +56,5 @@ def _drawn(name: str, shape: tuple[int, ...], num_classes: int, rng: np.random.G
 
 
 def as_ndarrays(values: dict[str, Array]) -> dict[str, mx.nd.NDArray]:
+    """Return the arrays as MXNet's."""
     return {name: mx.nd.array(value) for name, value in values.items()}

@@ -7,20 +7,22 @@ HOST = "algo-1"
 
 
 def progress(completed: float, host: str = HOST) -> str:
-    """`completed` in percent."""
+    """Return the line of how far the training is, in percent."""
     return f"#progress_metric: host={host}, completed {completed:.4g} %"
 
 
 def train_loss(name: str, epoch: int, batch: int, value: float, host: str = HOST) -> str:
-    """`name` is `smooth_l1` or `cross_entropy`."""
+    """Return the line of a training loss; `name` is `smooth_l1` or `cross_entropy`."""
     return f"#quality_metric: host={host}, epoch={epoch}, batch={batch} train {name} <loss>=({value:.6g})"
 
 
 def validation_map(epoch: int, value: float, host: str = HOST) -> str:
+    """Return the line of an epoch's mean average precision."""
     return f"#quality_metric: host={host}, epoch={epoch}, validation mAP <score>=({value:.6g})"
 
 
 def throughput(records_per_second: float, host: str = HOST) -> str:
+    """Return the line of an epoch's speed."""
     return f"#throughput_metric: host={host}, train throughput={records_per_second:.6g} records/second"
 
 

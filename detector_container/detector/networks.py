@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import mxnet as mx
-from dropspot.errors import InvalidInputError
 
 from detector import efficientnet
 from detector.anchors import AnchorLevel
 from detector.layers import Map, add_upsampled, convolution_norm_relu
+from dropspot.errors import InvalidInputError
 
 RATIOS = (1.0, 2.0, 0.5)
 _LARGEST = 0.8  # side of the largest default box
@@ -47,7 +47,7 @@ def build_network(base_network: str, image_shape: int, num_classes: int) -> Netw
 def _efficientnet_lite0(image_shape: int, num_classes: int) -> Network:
     maps = efficientnet.trunk(Map(mx.sym.Variable("data"), image_shape, 3))
     pyramid = _pyramid([maps[8], maps[16], maps[32]], channels=64, smallest=3)
-    symbol, levels = _heads(pyramid, image_shape, num_classes, finest=3 * 8 / image_shape)
+    symbol, levels = _heads(pyramid, num_classes, finest=3 * 8 / image_shape)
     return Network(
         "efficientnet-lite0", image_shape, num_classes, symbol, levels, efficientnet.MEAN, efficientnet.DEVIATION, True
     )
@@ -61,7 +61,7 @@ def _tiny(image_shape: int, num_classes: int) -> Network:
         current = convolution_norm_relu(current, f"stage{index}_conv", channels, 3)
         maps.append(current)
     pyramid = _pyramid(maps[1:], channels=48, smallest=2)
-    symbol, levels = _heads(pyramid, image_shape, num_classes, finest=2 * 8 / image_shape)
+    symbol, levels = _heads(pyramid, num_classes, finest=2 * 8 / image_shape)
     return Network("tiny", image_shape, num_classes, symbol, levels, (127.5,) * 3, (63.75,) * 3, False)
 
 
@@ -83,9 +83,7 @@ def _pyramid(maps: list[Map], channels: int, smallest: int) -> list[Map]:
     return result
 
 
-def _heads(
-    pyramid: list[Map], image_shape: int, num_classes: int, finest: float
-) -> tuple[mx.sym.Symbol, tuple[AnchorLevel, ...]]:
+def _heads(pyramid: list[Map], num_classes: int, finest: float) -> tuple[mx.sym.Symbol, tuple[AnchorLevel, ...]]:
     """Return the graph's outputs and the anchors they belong to.
 
     `finest`: side of the finest map's small box, a fraction.

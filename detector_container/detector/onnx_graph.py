@@ -40,7 +40,9 @@ class _Node:
         return helper.make_node(operator, [*self.inputs, *more_inputs], [self.name], **attributes)
 
 
-def write_onnx(path: Path, symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outputs: tuple[str, ...]) -> None:
+def write_onnx(
+    path: Path, symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outputs: tuple[str, ...]
+) -> None:
     """Write `symbol` (input `data`: any number of pictures (3, side, side)) with its outputs under the given names."""
     path.write_bytes(onnx_model(symbol, weights, side, outputs).SerializeToString())
 

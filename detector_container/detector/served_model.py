@@ -1,7 +1,6 @@
 """A trained model as serving runs it: ONNX Runtime on the exported graph, boxes decoded and thinned out in numpy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +10,12 @@ import onnxruntime
 from PIL import Image
 
 from detector import artifacts
+from detector.answers import Answer
 from detector.batches import network_input
 from detector.detections import detections
 from detector.pictures import read_picture
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A picture's detections, best first.
-
-    Rows of class id, score, xmin, ymin, xmax, ymax (fractions of the upright picture).
-    """
-
-    width: int
-    height: int
-    rows: Floats  # (M, 6)
-
-    def prediction(self) -> dict[str, Any]:
-        """Return the built-in algorithm's answer."""
-        return {"prediction": [[round(float(value), 6) for value in row] for row in self.rows]}
-
-    def annotation(self) -> dict[str, Any]:
-        """Return the built-in algorithm's answer to `Accept: application/json;annotation=1`: boxes in pixels."""
-        annotations = []
-        for class_id, score, xmin, ymin, xmax, ymax in self.rows.tolist():
-            left, top = round(xmin * self.width), round(ymin * self.height)
-            box = {
-                "left": left,
-                "top": top,
-                "width": round(xmax * self.width) - left,
-                "height": round(ymax * self.height) - top,
-            }
-            annotations.append({"class_id": int(class_id), "score": round(score, 6), **box})
-        return {"image_size": [{"width": self.width, "height": self.height, "depth": 3}], "annotations": annotations}
 
 
 class ServedModel:

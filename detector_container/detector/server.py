@@ -4,15 +4,16 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from typing import Protocol
 
-from dropspot.errors import InvalidInputError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from detector.answers import Answer
 from detector.pictures import PictureTooLargeError
-from detector.served_model import Answer, ServedModel
+from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 
@@ -20,6 +21,13 @@ CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image")
 DEFAULT_MAX_BODY_BYTES = 32 << 20
 _WAITING_PER_WORKER = 8  # requests beyond these are told to come again
 _MEBIBYTE = 1 << 20
+
+
+class Model(Protocol):
+    """Looks at pictures; used from several threads at once."""
+
+    def detect(self, data: bytes) -> Answer:
+        """Return the detections in a compressed picture; raise InvalidInputError where it isn't one."""
 
 
 class RefusedError(Exception):
@@ -33,7 +41,7 @@ class RefusedError(Exception):
 class DetectionServer:
     """Answers requests with one model on `workers` threads; the event loop itself never decodes or computes."""
 
-    def __init__(self, model: ServedModel, workers: int, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> None:
+    def __init__(self, model: Model, workers: int, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> None:
         self._model = model
         self._workers = workers
         self._max_body_bytes = max_body_bytes
@@ -47,11 +55,11 @@ class DetectionServer:
             ]
         )
 
-    async def ping(self, request: Request) -> Response:
+    async def ping(self, _request: Request) -> Response:
         """Healthy: the process only starts to listen after a real inference has passed (see serve.py)."""
         return Response(status_code=HTTPStatus.OK)
 
-    async def execution_parameters(self, request: Request) -> Response:
+    async def execution_parameters(self, _request: Request) -> Response:
         """What a batch transform job should do with this container."""
         limit = max(1, self._max_body_bytes // _MEBIBYTE)
         return JSONResponse(
@@ -59,6 +67,7 @@ class DetectionServer:
         )
 
     async def invocations(self, request: Request) -> Response:
+        """Detect objects in the picture of the body."""
         try:
             self._check_content_type(request)
             body = await self._body(request)

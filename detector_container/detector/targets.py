@@ -47,7 +47,8 @@ def encode(anchors: Floats, boxes: Floats) -> Floats:
     anchor_sides = anchors[:, 2:] - anchors[:, :2]
     box_sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
     shift = ((boxes[:, :2] + boxes[:, 2:]) - (anchors[:, :2] + anchors[:, 2:])) / 2 / anchor_sides
-    return np.concatenate([shift, np.log(box_sides / anchor_sides)], axis=1) / np.asarray(VARIANCES)
+    offsets: Floats = np.concatenate([shift, np.log(box_sides / anchor_sides)], axis=1) / np.asarray(VARIANCES)
+    return offsets
 
 
 def decode(anchors: Floats, offsets: Floats) -> Floats:

@@ -8,11 +8,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from dropspot.errors import DropspotError, InvalidInputError
-
 from detector.paths import ContainerPaths
 from detector.settings import Settings
 from detector.threads import set_openmp_threads
+from dropspot.errors import DropspotError, InvalidInputError
 
 LOG = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def main() -> int:
         run_job(paths, settings, given, stop.is_set)
     except (DropspotError, OSError) as error:
         return _fail(paths.failure, str(error))
-    except Exception as error:  # noqa: BLE001 - logged in full; the job's record gets a sentence whatever it was
+    except Exception as error:
         LOG.exception("training failed")
         reason = next(iter(str(error).splitlines()), "")
         return _fail(paths.failure, f"training failed unexpectedly: {type(error).__name__}: {reason}")
@@ -50,7 +49,7 @@ def main() -> int:
 
 
 def read_hyperparameters(path: Path) -> dict[str, str]:
-    """Return the hyperparameters as SageMaker sends them, every value a string; raise InvalidInputError if unreadable."""
+    """Return the hyperparameters as sent, every value a string; raise InvalidInputError where they can't be read."""
     values = _read_json(path)
     if not isinstance(values, dict):
         raise InvalidInputError(f"{path.name} is not an object of hyperparameters")

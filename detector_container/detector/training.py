@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import mxnet as mx
 import numpy as np
 import numpy.typing as npt
-from dropspot.errors import InvalidInputError
 
 from detector import metric_lines
 from detector.batches import Batches
@@ -21,6 +20,7 @@ from detector.predictor import Predictor
 from detector.schedule import Schedule
 from detector.settings import Settings
 from detector.training_graph import StepLoss, TrainingGraph
+from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 

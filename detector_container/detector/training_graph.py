@@ -22,6 +22,8 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class StepLoss:
+    """One step's losses, per matched anchor."""
+
     cross_entropy: float
     smooth_l1: float
 
@@ -42,7 +44,7 @@ class TrainingGraph:
         parts = split(network.symbol, frozen)
         weights = as_ndarrays(parameters | statistics)
         self._trunk = None
-        inputs = {"data": shape}
+        inputs: dict[str, tuple[int, ...]] = {"data": shape}
         if parts.trunk is not None:
             # Its weights never change, so the fused graph that MXNet binds for inference is safe here (see
             # predictor.py).

@@ -1,6 +1,14 @@
-"""Which IAM action a request needs, where ministack says another one than AWS."""
+"""What IAM is asked, where ministack asks something else than AWS."""
+
+# ruff: noqa: SLF001 - hooks reach into ministack by design; hooks.NEEDED lists the names
 
 from __future__ import annotations
+
+import json
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions
 
 _MAPPING_ACTIONS = {
     "GET": "GetEventSourceMapping",
@@ -12,17 +20,42 @@ _MAPPING_ACTIONS = {
 def name_lambda_actions() -> None:
     """Authorise requests for one event source mapping by its own actions.
 
-    ministack takes reading one for listing all, and lets changes through unchecked. The actions are those of the Service
-    Authorization Reference for AWS Lambda.
+    ministack takes reading one for listing all, and lets changes through unchecked. The actions are those of the
+    Service Authorization Reference for AWS Lambda.
     """
-    from ministack.core import iam_actions
-
     original = iam_actions._lambda_action
 
     def action(method: str, path: str) -> str | None:
         parts = [part for part in path.split("/") if part]
         if parts[1:2] == ["event-source-mappings"] and len(parts) == 3:
             return _MAPPING_ACTIONS.get(method)
-        return original(method, path)
+        name: str | None = original(method, path)
+        return name
 
     iam_actions._lambda_action = action
+
+
+def name_sources_of_events() -> None:
+    """Give policies the condition key events:source, which ministack doesn't know: a function speaks as itself."""
+    original = iam_actions.request_tag_context
+
+    def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
+        keys: dict[str, Any] = original(service, action, body, parameters)
+        if action == "events:PutEvents":
+            entries = json.loads(body or b"{}").get("Entries", [])
+            sources = sorted({str(entry.get("Source", "")) for entry in entries})
+            # Several sources in one call match no single-valued condition: refused rather than let through unseen.
+            keys = {**keys, "events:source": sources[0] if len(sources) == 1 else sources}
+        return keys
+
+    iam_actions.request_tag_context = context
+
+
+def count_loopback_as_secure() -> None:
+    """Let aws:SecureTransport be true: policies are right to refuse plain HTTP, and requests never leave the machine."""
+    pin = app.pin_request_origin
+
+    def pin_secure(source_ip: str, _secure_transport: bool) -> None:
+        pin(source_ip, True)
+
+    app.pin_request_origin = pin_secure

@@ -1,7 +1,7 @@
 """Starting and stopping the embedded cloud of a checkout.
 
-There is one server per state folder. `cloud.pid` names it for good: its pid together with the time it was started, so that a
-pid which another process has got since is not mistaken for it. An exclusive lock keeps two starts apart.
+There is one server per state folder. `cloud.pid` names it for good: its pid together with the time it was started, so
+that a pid which another process has got since is not mistaken for it. An exclusive lock keeps two starts apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dropspot_local import processes
-from dropspot_local.server import ACCOUNT, ADMINISTRATOR_KEY, HOST, REGION, server_environment
+from dropspot_local.settings import ACCOUNT, ADMINISTRATOR_KEY, HOST, REGION, server_environment
 
 FIRST_PORT = 4566
 START_SECONDS = 60.0
@@ -67,8 +67,8 @@ class Cloud:
 def start(root: Path, *, state: Path | None = None, images: Path | None = None) -> Cloud:
     """Start the cloud of the checkout at `root` and wait until it answers; one that runs already is returned.
 
-    `images` is a JSON table as images.read_images reads it, used in place of the checkout's. CloudError when the server doesn't
-    come up; whatever it has left by then is cleared away, also when the wait is interrupted.
+    `images` is a JSON table as images.read_images reads it, used in place of the checkout's. CloudError when the server
+    doesn't come up; whatever it has left by then is cleared away, also when the wait is interrupted.
     """
     root, folder = root.resolve(), _state(root, state)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def start(root: Path, *, state: Path | None = None, images: Path | None = None) 
 
 
 def stop(root: Path, *, state: Path | None = None) -> bool:
-    """End the cloud, its jobs, endpoints and Lambda workers, and remove its state. False: there was none, and nothing left."""
+    """End the cloud, its jobs, endpoints and Lambda workers, and remove its state. False: there was nothing to end."""
     folder = _state(root, state)
     if not folder.is_dir():
         return False
@@ -169,12 +169,12 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], cloud: Cloud) -> None:
     log = Path(cloud.state) / "cloud.log"
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-            raise CloudError(f"The embedded cloud ended while it started (exit code {process.returncode}): {' / '.join(last)}")
+            last = " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:])
+            raise CloudError(f"The embedded cloud ended while it started, exit code {process.returncode}: {last}")
         if _answers(cloud):
             return
         time.sleep(0.1)
-    raise CloudError(f"The embedded cloud didn't answer on {cloud.endpoint_url} within {START_SECONDS:.0f} s; see {log}.")
+    raise CloudError(f"No answer from {cloud.endpoint_url} within {START_SECONDS:.0f} s; see {log}.")
 
 
 def _answers(cloud: Cloud) -> bool:
@@ -197,7 +197,7 @@ def _end(pid: int, folder: Path) -> None:
 
 
 def _clear_remains(folder: Path) -> int:
-    """End what a killed server has left and remove everything but the results. Returns how many processes there were."""
+    """End what a killed server has left, remove everything but the results. Returns how many processes there were."""
     ended = processes.end_marked(folder)
     for entry in folder.iterdir():
         if entry.name in (KEPT, "cloud.lock"):

@@ -1,12 +1,17 @@
-"""Properties that ministack's CloudFormation drops and the project's template relies on, put back after each create or update.
+"""Properties that ministack's CloudFormation drops and the template relies on, put back after create and update.
 
 What it drops beyond these has no effect on this machine and is left out: a bucket's lifecycle rules.
 """
+
+# ruff: noqa: SLF001 - hooks reach into ministack by design; hooks.NEEDED lists the names
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
 Finish = Callable[[str, Properties], None]
@@ -14,8 +19,6 @@ Finish = Callable[[str, Properties], None]
 
 def restore_dropped_properties() -> None:
     """Wrap the handlers of the resource types concerned."""
-    from ministack.services.cloudformation import provisioners
-
     for resource_type, finish in (
         ("AWS::Lambda::Function", _reserve_concurrency),
         ("AWS::Lambda::EventSourceMapping", _enable_mapping),
@@ -44,8 +47,6 @@ def _finished_update(update: Callable[..., Any], finish: Finish) -> Callable[...
 
 
 def _reserve_concurrency(function_name: str, properties: Properties) -> None:
-    from ministack.services import lambda_svc
-
     reserved = properties.get("ReservedConcurrentExecutions")
     if reserved is None:
         lambda_svc._delete_function_concurrency(function_name)
@@ -54,7 +55,5 @@ def _reserve_concurrency(function_name: str, properties: Properties) -> None:
 
 
 def _enable_mapping(mapping_id: str, properties: Properties) -> None:
-    from ministack.services import lambda_svc
-
     enabled = str(properties.get("Enabled", True)).lower() != "false"
     lambda_svc._update_esm(mapping_id, {"Enabled": enabled})

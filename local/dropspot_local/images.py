@@ -1,7 +1,7 @@
 """Which command of this checkout stands for which container image.
 
-A container image cannot be pulled here, so an image URI is looked up in a table that gives, for each way in which SageMaker
-starts a container, the command that runs the same code in an environment of the checkout.
+A container image cannot be pulled here, so an image URI is looked up in a table that gives, for each way in which
+SageMaker starts a container, the command that runs the same code in an environment of the checkout.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class ImageTable:
             known = self._images.get(DETECTOR_IMAGE)
         if known is None:
             raise UnknownImageError(
-                f"The embedded cloud knows no local command for the image {uri}. It knows: {', '.join(sorted(self._images))}."
+                f"The embedded cloud knows no local command for the image {uri}. It knows "
+                f"{', '.join(sorted(self._images))}."
             )
         return known
 

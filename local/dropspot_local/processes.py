@@ -21,7 +21,7 @@ def mark(state: Path) -> dict[str, str]:
 
 
 def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot: with the pid it names a process for good. None: it is gone."""
+    """When the process started, in clock ticks since boot: with its pid a name for good. None: it is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -7,6 +7,7 @@ device or points out of the folder is handed over as refused, so that it can be 
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import stat
@@ -126,6 +127,10 @@ def _damage_named(name: str) -> Iterator[None]:
     ) as error:
         reason = str(error) or type(error).__name__
         raise InvalidInputError(f"archive {name} cannot be read, upload it again: {reason}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the disk's trouble, not the archive's
+            raise
+        raise InvalidInputError(f"archive {name} cannot be read, upload it again: it points outside itself") from error
 
 
 def members(archive: Path, name: str, allowance: Allowance) -> Iterator[Member]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from deployed import Deployed
+
 from dropspot_cli import env_file
 from dropspot_cli.toybox import write_toybox
 

@@ -109,9 +109,11 @@ class Deployed:
 
     def run(self, dataset: str, number: int = 0, seconds: float = 60) -> str:
         """Wait for the data set's run of that number and return its id."""
-        return wait_for(
-            f"run {number} of {dataset}", lambda: (self.runs(dataset)[number:] or [None])[0], seconds  # fmt: skip
-        )
+        def begun() -> str | None:
+            found = self.runs(dataset)
+            return found[number] if len(found) > number else None
+
+        return wait_for(f"run {number} of {dataset}", begun, seconds)
 
     def state_of(self, run_id: str) -> str:
         prefix = f"runs/{run_id}/"

@@ -10,7 +10,16 @@ from PIL import Image
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("champion")]
 
-KEYS = ["plain.jpg", "with space.jpg", "a+b.jpg", "100%.jpg", "%2B.jpg", "crème brûlée/été.jpg", "no-suffix", 'quo"te.jpg']
+KEYS = [
+    "plain.jpg",
+    "with space.jpg",
+    "a+b.jpg",
+    "100%.jpg",
+    "%2B.jpg",
+    "crème brûlée/été.jpg",
+    "no-suffix",
+    'quo"te.jpg',
+]
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -55,7 +55,11 @@ def test_a_retraining_by_event_redeploys_while_the_endpoint_answers(
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        event = {"Source": "dropspot", "DetailType": "Retraining Requested", "Detail": json.dumps({"dataset": "toybox"})}
+        event = {
+            "Source": "dropspot",
+            "DetailType": "Retraining Requested",
+            "Detail": json.dumps({"dataset": "toybox"}),
+        }
         deployed.client("events").put_events(Entries=[event])
         third = deployed.run("toybox", 2)
         assert deployed.ended(third) == "deployed"
@@ -112,9 +116,7 @@ def test_an_upload_that_goes_on_for_three_times_the_settle_time_starts_one_run(
     assert deployed.runs("slow") == []
     where = {"Bucket": deployed.bucket, "Key": multipart_key, "UploadId": upload["UploadId"]}
     part = deployed.s3.upload_part(**where, PartNumber=1, Body=b"nothing that trains")
-    deployed.s3.complete_multipart_upload(
-        **where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-    )
+    deployed.s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
     run_id = deployed.run("slow")
     assert deployed.ended(run_id) == "judged"
     assert deployed.runs("slow") == [run_id]

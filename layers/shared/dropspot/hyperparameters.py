@@ -199,9 +199,10 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
     return annealed | {
         "base_network": "efficientnet-lite0",
         "use_pretrained_model": "1",
-        "image_shape": "300",
+        "freeze_layer_pattern": "^(stem|block[0-4]_)",
+        "image_shape": "289",  # 9 x 32 + 1: every halving inside the network is exact, so no map needs lopsided padding
         "mini_batch_size": str(min(16, samples)),
-        "epochs": str(max(4, min(40, round(1600 / samples)))),
+        "epochs": str(max(6, min(60, round(130 / samples**0.5)))),
         "learning_rate": "0.0005",
         "weight_decay": "0.0001",
     }

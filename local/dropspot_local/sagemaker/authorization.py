@@ -1,8 +1,10 @@
 """What callers and roles may do.
 
-ministack checks the policies of every service that it has; SageMaker isn't among them. So the plug-in asks its evaluator: for the
-operation on the resource that it names, for passing on a role, and for tagging on creation.
+ministack checks the policies of every service that it has; SageMaker isn't among them. So the plug-in asks its
+evaluator: for the operation on the resource that it names, for passing on a role, and for tagging on creation.
 """
+
+# ruff: noqa: SLF001 - hooks.NEEDED lists the names of ministack that are private
 
 from __future__ import annotations
 
@@ -10,6 +12,10 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from ministack.core.iam_evaluator import AuthError, enforce
+from ministack.services import iam, sts
 
 from dropspot_local.sagemaker.errors import ServiceError, validation
 from dropspot_local.sagemaker.state import Record, Site
@@ -60,27 +66,27 @@ def authorize_invocation(site: Site, caller: Caller, endpoint: str) -> None:
 
 def check_role(arn: str) -> None:
     """Refuse a role that doesn't exist or that SageMaker isn't trusted with."""
-    from ministack.services import iam
-
     role = iam._roles.get(arn.rsplit("/", 1)[-1])
     document = role["AssumeRolePolicyDocument"] if role else "{}"
     document = json.loads(document) if isinstance(document, str) else document
-    statements = document.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        trusted = statement.get("Principal", {})
-        services = trusted.get("Service", []) if isinstance(trusted, dict) else []
-        if statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in ([services] if isinstance(services, str) else services):
+    for statement in _listed(document.get("Statement", [])):
+        principal = statement.get("Principal", {})
+        services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
+        if statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in services:
             return
     raise validation(
-        f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{SERVICE_PRINCIPAL}' to assume "
-        "the role."
+        f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{SERVICE_PRINCIPAL}' "
+        "to assume the role."
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    """Policies may leave out the brackets of a list with one element."""
+    return value if isinstance(value, list) else [value]
 
 
 def role_session(site: Site, arn: str, session: str) -> Credentials:
     """Keys with which the service acts under a role, so that its policies hold for what a job reads and writes."""
-    from ministack.services import sts
-
     name = arn.rsplit("/", 1)[-1]
     digest = hashlib.sha256(f"{arn}:{session}".encode()).hexdigest()
     credentials = Credentials(f"ASIA{digest[:16].upper()}", digest[16:56], digest[56:])
@@ -119,9 +125,9 @@ def _resource(site: Site, operation: str, request: Record) -> str:
 
 
 def _enforce(site: Site, caller: Caller, action: str, resource: str, context: dict[str, str]) -> None:
-    from ministack.core.iam_evaluator import AuthError, enforce
-
-    denied = enforce(caller.access_key, action, "sagemaker", site.region, resource_arn=resource, service_context=context)
+    denied = enforce(
+        caller.access_key, action, "sagemaker", site.region, resource_arn=resource, service_context=context
+    )
     if denied is None:
         return
     if isinstance(denied, AuthError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
+
+from dropspot_local.processes import MARK
 
 NICENESS = 5
 """Jobs give way to the server and the Lambda workers, which somebody waits for."""
@@ -19,11 +23,9 @@ def container_environment(
 ) -> dict[str, str]:
     """The environment of a container's process.
 
-    `image` is the image's, `own` what the request sets, `service` what SageMaker sets; later ones win. Nothing of the server's
-    own environment gets in but the path to programs and the mark of its cloud: no credentials above all.
+    `image` is the image's, `own` what the request sets, `service` what SageMaker sets; later ones win. Nothing of the
+    server's own environment gets in but the path to programs and the mark of its cloud: no credentials above all.
     """
-    from dropspot_local.processes import MARK
-
     temporary = root / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     base = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(root), "TMPDIR": str(temporary)}
@@ -54,7 +56,7 @@ class ContainerProcess:
             start_new_session=True,
         )
         os.setpriority(os.PRIO_PGRP, self._process.pid, NICENESS)
-        self._reader = threading.Thread(target=self._read, name=f"output-{self._process.pid}", daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 
     @property
@@ -82,7 +84,7 @@ class ContainerProcess:
         return True
 
     def end(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL to the whole group once the process is gone or the grace is over; then read its last output."""
+        """SIGTERM, then SIGKILL to the whole group once the process is gone or the grace is over."""
         if self.exit_code is None:
             self._signal_group(signal.SIGTERM)
             try:
@@ -94,14 +96,11 @@ class ContainerProcess:
         self._reader.join(timeout=5)
 
     def _signal_group(self, signum: signal.Signals) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
             os.killpg(self._process.pid, signum)
-        except ProcessLookupError:
-            return
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
+    def _read(self, output: IO[bytes]) -> None:
+        with output:
             for line in output:
                 # A progress bar rewrites its line with carriage returns: keep its last state.
                 self._on_line(line.decode("utf-8", errors="replace").rstrip("\r\n").rpartition("\r")[2])

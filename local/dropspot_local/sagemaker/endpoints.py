@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -15,11 +16,13 @@ from dropspot_local.sagemaker import events, models
 from dropspot_local.sagemaker.authorization import role_session
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.errors import validation
-from dropspot_local.sagemaker.jobs import INTERNAL_ERROR, logger
+from dropspot_local.sagemaker.jobs import INTERNAL_ERROR
 from dropspot_local.sagemaker.logs import LogStream
 from dropspot_local.sagemaker.serving import ModelServer, NotHealthyError
 from dropspot_local.sagemaker.staging import StagingError
 from dropspot_local.sagemaker.state import Record, Records, Site
+
+logger = logging.getLogger("dropspot_local")
 
 DEFAULT_HEALTH_SECONDS = 240
 WATCH_SECONDS = 0.5
@@ -40,7 +43,9 @@ class Fleet:
         self._idle = threading.Condition()
         self._requests = 0
         self.servers: dict[str, ModelServer] = {}
-        self._variants: dict[str, Record] = {variant["VariantName"]: variant for variant in config["ProductionVariants"]}
+        self._variants: dict[str, Record] = {
+            variant["VariantName"]: variant for variant in config["ProductionVariants"]
+        }
         folder = site.state / "work" / f"endpoint-{endpoint}-{uuid.uuid4().hex[:8]}"
         try:
             for name, variant in self._variants.items():
@@ -78,7 +83,7 @@ class Fleet:
         """A variant for the next request, by weight."""
         names = list(self._variants)
         weights = [self._variants[name].get("InitialVariantWeight", 1.0) for name in names]
-        return random.choices(names, weights if any(weights) else None)[0]
+        return random.choices(names, weights if any(weights) else None)[0]  # noqa: S311 - traffic, no secret
 
     def request(self, variant: str, ask: Callable[[ModelServer], Any]) -> Any:
         """Ask the variant's server; the fleet isn't ended before the answer is there."""
@@ -169,7 +174,7 @@ class Endpoint:
         self._watch()
 
     def replace(self, config: Record, served: dict[str, Record]) -> None:
-        """Update, blue/green: traffic moves when the new fleet is healthy. When it never is, the old one goes on unchanged."""
+        """Update, blue/green: traffic moves once the new fleet is healthy. When it never is, the old one serves on."""
         try:
             fleet = self._started(config, served)
         except FleetError as error:
@@ -185,7 +190,9 @@ class Endpoint:
             old, self.fleet = self.fleet, fleet
             self.record.pop("FailureReason", None)
         self.update(
-            EndpointStatus="InService", EndpointConfigName=config["EndpointConfigName"], ProductionVariants=fleet.described()
+            EndpointStatus="InService",
+            EndpointConfigName=config["EndpointConfigName"],
+            ProductionVariants=fleet.described(),
         )
         if old is None:
             self._watch()
@@ -359,4 +366,4 @@ class Endpoints:
     @staticmethod
     def _refuse_while_changing(what: str, record: Record) -> None:
         if record["EndpointStatus"] in CHANGING:
-            raise validation(f"Cannot {what} in-progress endpoint \"{record['EndpointArn']}\".")
+            raise validation(f'Cannot {what} in-progress endpoint "{record["EndpointArn"]}".')

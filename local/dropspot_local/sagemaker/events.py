@@ -1,14 +1,18 @@
 """State-change events in the shapes that SageMaker documents, put on the default bus as the service itself would.
 
-The documents differ by kind. Processing events carry enumerations in upper case, training events their times as strings of
-milliseconds, endpoint events the status in UPPER_SNAKE.
+The documents differ by kind. Processing events carry enumerations in upper case, training events their times as strings
+of milliseconds, endpoint events the status in UPPER_SNAKE.
 """
+
+# ruff: noqa: SLF001 - only _put_events may speak as aws.sagemaker
 
 from __future__ import annotations
 
 import json
 import re
 from typing import Any
+
+from ministack.services import eventbridge
 
 from dropspot_local.sagemaker.state import Record
 
@@ -19,13 +23,55 @@ DETAIL_TYPES = {
     "endpoint": "SageMaker Endpoint State Change",
 }
 _TIMES = ("CreationTime", "LastModifiedTime")
+_PROCESSING = (
+    "ProcessingInputs",
+    "ProcessingOutputConfig",
+    "ProcessingJobName",
+    "ProcessingResources",
+    "StoppingCondition",
+    "AppSpecification",
+    "Environment",
+    "NetworkConfig",
+    "RoleArn",
+    "ExperimentConfig",
+    "ProcessingJobArn",
+    "ProcessingJobStatus",
+    "FailureReason",
+)
+_TRAINING = (
+    "TrainingJobName",
+    "TrainingJobArn",
+    "TrainingJobStatus",
+    "SecondaryStatus",
+    "FailureReason",
+    "AlgorithmSpecification",
+    "RoleArn",
+    "InputDataConfig",
+    "OutputDataConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+)
+_TRANSFORM = (
+    "TransformJobName",
+    "TransformJobArn",
+    "TransformJobStatus",
+    "FailureReason",
+    "ModelName",
+    "MaxConcurrentTransforms",
+    "MaxPayloadInMB",
+    "BatchStrategy",
+    "Environment",
+    "TransformInput",
+    "TransformOutput",
+    "TransformResources",
+    "DataProcessing",
+)
+_ENDPOINT = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason")
 _UPPER_CASE = ("S3DataType", "S3InputMode", "S3DataDistributionType", "S3UploadMode", "S3CompressionType")
 
 
 def emit(kind: str, arn: str, detail: dict[str, Any]) -> None:
     """Put one event on the bus of the account and region of the current context."""
-    from ministack.services import eventbridge
-
     entry = {
         "Source": "aws.sagemaker",
         "DetailType": DETAIL_TYPES[kind],
@@ -37,22 +83,14 @@ def emit(kind: str, arn: str, detail: dict[str, Any]) -> None:
 
 def processing_detail(record: Record) -> dict[str, Any]:
     """The detail of a processing job's event."""
-    kept = (
-        "ProcessingInputs ProcessingOutputConfig ProcessingJobName ProcessingResources StoppingCondition AppSpecification "
-        "Environment NetworkConfig RoleArn ExperimentConfig ProcessingJobArn ProcessingJobStatus FailureReason"
-    ).split()
-    detail = {name: _upper_cased(record[name]) for name in kept if name in record}
+    detail = {name: _upper_cased(record[name]) for name in _PROCESSING if name in record}
     times = ("ProcessingStartTime", "ProcessingEndTime", *_TIMES)
     return detail | {name: milliseconds(record[name]) for name in times if name in record}
 
 
 def training_detail(record: Record) -> dict[str, Any]:
     """The detail of a training job's event."""
-    kept = (
-        "TrainingJobName TrainingJobArn TrainingJobStatus SecondaryStatus FailureReason AlgorithmSpecification RoleArn "
-        "InputDataConfig OutputDataConfig ResourceConfig StoppingCondition"
-    ).split()
-    detail = {name: record[name] for name in kept if name in record}
+    detail = {name: record[name] for name in _TRAINING if name in record}
     detail["HyperParameters"] = record.get("HyperParameters", {})
     detail["VpcConfig"] = record.get("VpcConfig", {})
     times = ("TrainingStartTime", "TrainingEndTime", *_TIMES)
@@ -66,19 +104,14 @@ def training_detail(record: Record) -> dict[str, Any]:
 
 def transform_detail(record: Record) -> dict[str, Any]:
     """The detail of a transform job's event."""
-    kept = (
-        "TransformJobName TransformJobArn TransformJobStatus FailureReason ModelName MaxConcurrentTransforms MaxPayloadInMB "
-        "BatchStrategy Environment TransformInput TransformOutput TransformResources DataProcessing"
-    ).split()
-    detail = {name: record[name] for name in kept if name in record}
+    detail = {name: record[name] for name in _TRANSFORM if name in record}
     times = ("TransformStartTime", "TransformEndTime", *_TIMES)
     return detail | {name: milliseconds(record[name]) for name in times if name in record} | {"Tags": {}}
 
 
 def endpoint_detail(record: Record) -> dict[str, Any]:
     """The detail of an endpoint's event; its status is spelt IN_SERVICE where the API says InService."""
-    kept = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason")
-    detail = {name: record[name] for name in kept if name in record}
+    detail = {name: record[name] for name in _ENDPOINT if name in record}
     detail["ProductionVariants"] = [
         {"DesiredWeight": variant["DesiredWeight"], "DesiredInstanceCount": variant["DesiredInstanceCount"]}
         for variant in record.get("ProductionVariants", [])

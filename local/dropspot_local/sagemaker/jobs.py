@@ -40,7 +40,7 @@ class Job(ABC):
     kind: ClassVar[str]  # as in events.DETAIL_TYPES
     prefix: ClassVar[str]  # of the record's fields: ProcessingJob, TrainingJob, TransformJob
     log_group: ClassVar[str]
-    detail: ClassVar[Callable[[Record], dict[str, Any]]]
+    describe_event: Callable[[Record], dict[str, Any]]  # the detail of this kind's state-change event
 
     def __init__(self, site: Site, records: Records, clients: Clients, record: Record) -> None:
         self.site, self.records, self.record = site, records, record
@@ -49,7 +49,9 @@ class Job(ABC):
         self.abandoned = False
         self.folder = site.state / "work" / f"{self.kind}-{self.name}"  # holds the container's /opt/ml
         self.root = self.folder / "ml"
-        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name=f"job-{self.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name=f"job-{self.name}", daemon=True
+        )
 
     @property
     def name(self) -> str:
@@ -99,16 +101,17 @@ class Job(ABC):
         """Change the record and send the state-change event that tells of it."""
         with self.records.lock:
             self.record.update(changes, LastModifiedTime=time.time())
-            detail = type(self).detail(self.record)
+            detail = self.describe_event(self.record)
         if not self.abandoned:
             events.emit(self.kind, self.arn, detail)
 
     @abstractmethod
     def work(self) -> dict[str, Any]:
-        """Do the job. Returns further fields for the record; raises JobFailedError or StagingError when it has failed."""
+        """Do the job. Returns further fields for the record; a job that fails raises JobFailedError or StagingError."""
 
-    def ended_fields(self, status: str) -> dict[str, Any]:
-        """Fields that a job of this kind gets when it ends."""
+    def end(self, status: str) -> dict[str, Any]:
+        """Note that the job has come to this final status. Returns fields for the record."""
+        logger.info("The %s job %s ended: %s", self.kind, self.name, status)
         return {f"{self.kind.capitalize()}EndTime": time.time()}
 
     def _run(self) -> None:
@@ -116,21 +119,24 @@ class Job(ABC):
         try:
             fields = self.work()
             status = "Stopped" if self.stop_requested.is_set() else "Completed"
-        except (JobFailedError, StagingError, UnknownImageError) as error:
-            reason = str(error)
-            fields = {"FailureReason": reason if ":" in reason.split(" ")[0] else f"ClientError: {reason}"}
+        except UnknownImageError as error:
+            fields = {"FailureReason": f"ClientError: {error}"}
+        except (JobFailedError, StagingError) as error:
+            fields = {"FailureReason": str(error)}
         except Exception:
             logger.exception("The %s job %s broke off", self.kind, self.name)
             fields = {"FailureReason": INTERNAL_ERROR}
         if self.stop_requested.is_set() and status == "Failed":
             status, fields = "Stopped", {name: value for name, value in fields.items() if name != "FailureReason"}
         shutil.rmtree(self.folder, ignore_errors=True)
-        fields = {**self.ended_fields(status), **fields, f"{self.prefix}Status": status}
+        fields = {**self.end(status), **fields, f"{self.prefix}Status": status}
         self.update(**fields)
 
     def open_log(self, suffix: str = "") -> LogStream:
         """A log stream of this job, named as the service names it."""
-        return LogStream(self._service_clients["logs"], self.log_group, f"{self.name}/algo-1-{int(time.time())}{suffix}")
+        return LogStream(
+            self._service_clients["logs"], self.log_group, f"{self.name}/algo-1-{int(time.time())}{suffix}"
+        )
 
     def run_container(
         self,
@@ -140,14 +146,15 @@ class Job(ABC):
         service: Mapping[str, str],
         *,
         seconds: float,
-        on_line: Callable[[str], None] = lambda line: None,
+        on_line: Callable[[str], None] | None = None,
     ) -> int | None:
-        """Run the container's command to its end. Returns the exit code; None when it was stopped or `seconds` were over."""
+        """Run the container's command. Returns its exit code; None when it was stopped or `seconds` were over."""
         log = self.open_log()
 
         def write(line: str) -> None:
             log.write(line)
-            on_line(line)
+            if on_line is not None:
+                on_line(line)
 
         environment = container_environment(self.root, image_environment, own, service)
         try:

@@ -26,31 +26,71 @@ class Listing:
 
 LISTINGS = {
     "ListProcessingJobs": Listing(
-        "ProcessingJobSummaries", "ProcessingJobName", "ProcessingJobStatus",
-        ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime", "ProcessingJobStatus",
-         "FailureReason", "ExitMessage"),
+        "ProcessingJobSummaries",
+        "ProcessingJobName",
+        "ProcessingJobStatus",
+        (
+            "ProcessingJobName",
+            "ProcessingJobArn",
+            "CreationTime",
+            "ProcessingEndTime",
+            "LastModifiedTime",
+            "ProcessingJobStatus",
+            "FailureReason",
+            "ExitMessage",
+        ),
     ),
     "ListTrainingJobs": Listing(
-        "TrainingJobSummaries", "TrainingJobName", "TrainingJobStatus",
-        ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus",
-         "SecondaryStatus"),
+        "TrainingJobSummaries",
+        "TrainingJobName",
+        "TrainingJobStatus",
+        (
+            "TrainingJobName",
+            "TrainingJobArn",
+            "CreationTime",
+            "TrainingEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatus",
+            "SecondaryStatus",
+        ),
     ),
     "ListTransformJobs": Listing(
-        "TransformJobSummaries", "TransformJobName", "TransformJobStatus",
-        ("TransformJobName", "TransformJobArn", "CreationTime", "TransformEndTime", "LastModifiedTime", "TransformJobStatus",
-         "FailureReason"),
+        "TransformJobSummaries",
+        "TransformJobName",
+        "TransformJobStatus",
+        (
+            "TransformJobName",
+            "TransformJobArn",
+            "CreationTime",
+            "TransformEndTime",
+            "LastModifiedTime",
+            "TransformJobStatus",
+            "FailureReason",
+        ),
     ),
     "ListModels": Listing("Models", "ModelName", None, ("ModelName", "ModelArn", "CreationTime")),
     "ListEndpointConfigs": Listing(
         "EndpointConfigs", "EndpointConfigName", None, ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
     ),
     "ListEndpoints": Listing(
-        "Endpoints", "EndpointName", "EndpointStatus",
+        "Endpoints",
+        "EndpointName",
+        "EndpointStatus",
         ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"),
     ),
 }
-_HANDLED = {"NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "StatusEquals", "CreationTimeAfter",
-            "CreationTimeBefore", "LastModifiedTimeAfter", "LastModifiedTimeBefore"}
+_HANDLED = {
+    "NextToken",
+    "MaxResults",
+    "SortBy",
+    "SortOrder",
+    "NameContains",
+    "StatusEquals",
+    "CreationTimeAfter",
+    "CreationTimeBefore",
+    "LastModifiedTimeAfter",
+    "LastModifiedTimeBefore",
+}
 
 
 def answer(listing: Listing, records: Iterable[Record], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,10 +99,16 @@ def answer(listing: Listing, records: Iterable[Record], request: Mapping[str, An
     if unknown:
         raise validation(f"The embedded cloud doesn't support the filter {sorted(unknown)[0]}.")
     found = [record for record in records if _matches(listing, record, request)]
-    keys = {"Name": listing.name, "Status": listing.status or listing.name, "CreationTime": "CreationTime",
-            "LastModifiedTime": "LastModifiedTime"}
-    found.sort(key=lambda record: record[keys[request.get("SortBy", "CreationTime")]],
-               reverse=request.get("SortOrder", "Descending") == "Descending")
+    keys = {
+        "Name": listing.name,
+        "Status": listing.status or listing.name,
+        "CreationTime": "CreationTime",
+        "LastModifiedTime": "LastModifiedTime",
+    }
+    found.sort(
+        key=lambda record: record[keys[request.get("SortBy", "CreationTime")]],
+        reverse=request.get("SortOrder", "Descending") == "Descending",
+    )
     first = _offset(request.get("NextToken"))
     last = first + request.get("MaxResults", DEFAULT_PAGE)
     summaries = [{field: record[field] for field in listing.fields if field in record} for record in found[first:last]]
@@ -77,7 +123,9 @@ def _matches(listing: Listing, record: Record, request: Mapping[str, Any]) -> bo
     return (
         request.get("NameContains", "").lower() in record[listing.name].lower()
         and (listing.status is None or request.get("StatusEquals", record[listing.status]) == record[listing.status])
-        and request.get("CreationTimeAfter", 0) <= record["CreationTime"] <= request.get("CreationTimeBefore", float("inf"))
+        and request.get("CreationTimeAfter", 0)
+        <= record["CreationTime"]
+        <= request.get("CreationTimeBefore", float("inf"))
         and request.get("LastModifiedTimeAfter", 0) <= modified <= request.get("LastModifiedTimeBefore", float("inf"))
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -36,14 +37,11 @@ class LogStream:
         self._sender.join(timeout=30)
 
     def _create(self) -> None:
-        try:
+        # Every job of a kind writes to the same group; two starts within a second may share a stream.
+        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
             self._client.create_log_group(logGroupName=self.group)
-        except self._client.exceptions.ResourceAlreadyExistsException:
-            pass  # every job of a kind writes to the same group
-        try:
+        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
             self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
-        except self._client.exceptions.ResourceAlreadyExistsException:
-            pass  # a restarted container goes on in its stream
 
     def _send_until_closed(self) -> None:
         while not self._closed.wait(FLUSH_SECONDS):

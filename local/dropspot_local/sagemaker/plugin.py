@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
+
+from ministack.app import extract_access_key_id
+from ministack.core.responses import get_account_id, get_region
 
 from dropspot_local.images import ImageTable
 from dropspot_local.sagemaker import runtime
@@ -16,7 +19,6 @@ from dropspot_local.sagemaker.errors import Response, ServiceError
 from dropspot_local.sagemaker.service import Service
 from dropspot_local.sagemaker.state import Site
 
-logger = logging.getLogger("dropspot_local")
 THREADS = 64
 """Requests at work at once: invocations wait for a container up to a minute, so they need threads of their own."""
 
@@ -33,8 +35,8 @@ class SageMakerPlugin:
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> Response:
         """Answer one request, away from the event loop."""
-        context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, context.run, self._answer, method, path, headers, body, query)
+        answer = partial(copy_context().run, self._answer, method, path, headers, body, query)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
 
     def close(self) -> None:
         """End every job and endpoint."""
@@ -44,8 +46,6 @@ class SageMakerPlugin:
     def _answer(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> Response:
-        from ministack.app import extract_access_key_id
-
         service = self._service()
         caller = Caller(extract_access_key_id(headers, query))
         endpoint = runtime.endpoint_name(method, path)
@@ -56,7 +56,8 @@ class SageMakerPlugin:
             except ServiceError as error:
                 return error.runtime_response()
         try:
-            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(self._call(service, caller, headers, body, path)).encode()
+            answer = self._call(service, caller, headers, body, path)
+            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
         except ServiceError as error:
             return error.control_plane_response()
 
@@ -73,8 +74,6 @@ class SageMakerPlugin:
         return service.call(operation, request, caller)
 
     def _service(self) -> Service:
-        from ministack.core.responses import get_account_id, get_region
-
         key = (get_account_id(), get_region())
         if key not in self._services:
             site = Site(self._root, self._state, self._endpoint_url, self._images, *key)

@@ -23,14 +23,19 @@ def check(request: Record) -> None:
     """What the service checks beyond its model: names are unique, local paths are where the container looks."""
     inputs = request.get("ProcessingInputs", [])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-    for what, entries, field, transfer in (("input", inputs, "InputName", "S3Input"), ("output", outputs, "OutputName", "S3Output")):
+    for what, entries, field, transfer in (
+        ("input", inputs, "InputName", "S3Input"),
+        ("output", outputs, "OutputName", "S3Output"),
+    ):
         names = [entry[field] for entry in entries]
         if len(set(names)) != len(names):
             raise validation(f"Duplicate {what} names found in the request: {names}")
         for entry in entries:
             path = PurePosixPath(entry.get(transfer, {}).get("LocalPath") or "")
             if path.parts[:4] != ("/", "opt", "ml", "processing") or len(path.parts) < 5 or ".." in path.parts:
-                raise validation(f"LocalPath of {what} {entry[field]} must be below /opt/ml/processing, but is '{path}'")
+                raise validation(
+                    f"LocalPath of {what} {entry[field]} must be below /opt/ml/processing, but is '{path}'"
+                )
 
 
 def new_record(site: Site, request: Record) -> Record:
@@ -52,7 +57,7 @@ class ProcessingJob(Job):
     kind = "processing"
     prefix = "ProcessingJob"
     log_group = "/aws/sagemaker/ProcessingJobs"
-    detail = staticmethod(events.processing_detail)
+    describe_event = staticmethod(events.processing_detail)
 
     def work(self) -> dict[str, Any]:
         """Stage in, run, read the exit message, stage out."""

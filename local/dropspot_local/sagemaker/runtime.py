@@ -10,8 +10,13 @@ from dropspot_local.sagemaker.serving import Answer, InvocationTimeoutError, Mod
 
 LARGEST_BODY = 6_291_456
 INVOCATION_SECONDS = 60
-_REFUSED = ("x-amzn-sagemaker-target-model", "x-amzn-sagemaker-target-container-hostname", "x-amzn-sagemaker-inference-component",
-            "x-amzn-sagemaker-session-id", "x-amzn-sagemaker-enable-explanations")
+_REFUSED = (
+    "x-amzn-sagemaker-target-model",
+    "x-amzn-sagemaker-target-container-hostname",
+    "x-amzn-sagemaker-inference-component",
+    "x-amzn-sagemaker-session-id",
+    "x-amzn-sagemaker-enable-explanations",
+)
 
 
 def endpoint_name(method: str, path: str) -> str | None:
@@ -50,8 +55,11 @@ def invoke(endpoints: Endpoints, account: str, name: str, headers: dict[str, str
         answer: Answer = fleet.request(variant, ask)
     except InvocationTimeoutError:
         raise _model_error(
-            name, account, 0, "Your invocation timed out while waiting for a response from container primary. Review the latency "
-            "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+            name,
+            account,
+            0,
+            "Your invocation timed out while waiting for a response from container primary. Review the latency "
+            "metrics for each container in Amazon CloudWatch, resolve the issue, and try again.",
         ) from None
     if answer.status != 200:
         raise _model_error(name, account, answer.status, answer.body.decode("utf-8", "replace"))
@@ -71,4 +79,3 @@ def _model_error(name: str, account: str, status: int, message: str) -> ServiceE
             "LogStreamArn": f"arn:aws:logs:us-east-1:{account}:log-group:/aws/sagemaker/Endpoints/{name}",
         },
     )
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dropspot_local.sagemaker import listing, models, processing, training, transform
@@ -48,8 +49,8 @@ class Service:
             "DeleteTags": self._delete_tags,
         }
         for kind, table in self._job_tables().items():
-            self._operations[f"Describe{kind}Job"] = lambda request, kind=kind, table=table: self._describe_job(kind, table, request)
-            self._operations[f"Stop{kind}Job"] = lambda request, kind=kind, table=table: self._stop_job(kind, table, request)
+            self._operations[f"Describe{kind}Job"] = partial(self._describe_job, kind, table)
+            self._operations[f"Stop{kind}Job"] = partial(self._stop_job, kind, table)
         tables = {f"{kind}Jobs": table for kind, table in self._job_tables().items()}
         tables |= {
             "Models": self.records.models,
@@ -57,14 +58,16 @@ class Service:
             "Endpoints": self.records.endpoints,
         }
         for name, table in tables.items():
-            self._operations[f"List{name}"] = lambda request, name=name, table=table: self._list(f"List{name}", table, request)
+            self._operations[f"List{name}"] = partial(self._list, listing.LISTINGS[f"List{name}"], table)
 
     def call(self, operation: str, request: Record, caller: Caller) -> Record:
         """Carry out one operation; ServiceError when it is refused."""
         if operation not in operations():
             raise ServiceError("UnknownOperationException", f"SageMaker has no operation {operation}.")
         if operation not in self._operations:
-            raise ServiceError("UnknownOperationException", f"The embedded cloud doesn't support the operation {operation}.")
+            raise ServiceError(
+                "UnknownOperationException", f"The embedded cloud doesn't support the operation {operation}."
+            )
         check_request(operation, request)
         authorize(self.site, caller, operation, request)
         check_supported(operation, request)
@@ -110,8 +113,10 @@ class Service:
         job = kind(self.site, self.records, self._clients, record)
         with self.records.lock:
             if job.name in table:
-                raise resource_in_use("Job name must be unique within an AWS account and region, and a job with this name already "
-                                      f"exists ({job.arn})")
+                raise resource_in_use(
+                    "Job name must be unique within an AWS account and region, and a job with this name already "
+                    f"exists ({job.arn})"
+                )
             table[job.name] = record
             self._jobs.append(job)
         job.update()
@@ -138,12 +143,17 @@ class Service:
         job.stop()
         return {}
 
-    def _list(self, operation: str, table: dict[str, Record], request: Record) -> Record:
+    def _list(self, kind: listing.Listing, table: dict[str, Record], request: Record) -> Record:
         with self.records.lock:
-            return listing.answer(listing.LISTINGS[operation], list(table.values()), request)
+            return listing.answer(kind, list(table.values()), request)
 
     def _known(self, arn: str) -> str:
-        tables = [*self._job_tables().values(), self.records.models, self.records.endpoint_configs, self.records.endpoints]
+        tables = [
+            *self._job_tables().values(),
+            self.records.models,
+            self.records.endpoint_configs,
+            self.records.endpoints,
+        ]
         known = any(arn in record.values() for table in tables for record in table.values())
         if not known:
             raise validation(f"Could not find resource {arn}.")

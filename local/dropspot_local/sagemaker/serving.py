@@ -1,4 +1,4 @@
-"""A model's container as a local web server: the artifact unpacked, `serve` started, /ping watched, /invocations asked."""
+"""A model's container as a local web server: its artifact unpacked, `serve` started, /ping and /invocations asked."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PING_SECONDS = 2
 PING_INTERVAL_SECONDS = 0.2
 STOP_GRACE_SECONDS = 30
 STARTS = 3
-"""How often a container may end before it was healthy. The service goes on until its time-out; here a container that can't
-start would only keep somebody waiting."""
+"""How often a container may end before it was healthy. The service goes on until its time-out; here a container that
+can't start would only keep somebody waiting."""
 
 
 class NotHealthyError(Exception):
@@ -44,7 +44,7 @@ class Answer:
 
 
 class ModelServer:
-    """One model served by one process. `start` brings it up, `ensure_running` restarts it after a crash, `close` ends it."""
+    """One model served by one process. `start` brings it up, `ensure_running` restarts it after a crash."""
 
     def __init__(
         self, site: Site, s3: Any, model: Record, folder: Path, log: LogStream, environment: Mapping[str, str]
@@ -126,8 +126,7 @@ class ModelServer:
         deadline = time.monotonic() + seconds
         starts = 1
         while time.monotonic() < deadline and not self._closing.is_set():
-            assert self._process is not None
-            if self._process.exit_code is not None:
+            if self._process is not None and self._process.exit_code is not None:
                 if starts == STARTS:
                     break
                 self._process.end(0)

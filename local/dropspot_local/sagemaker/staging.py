@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
@@ -66,12 +67,13 @@ def download_prefix(client: Any, uri: str, folder: Path) -> int:
     try:
         keys = list(list_keys(client, prefix))
     except ClientError as error:
-        raise StagingError(f"ClientError: Data download failed:{error.response['Error']['Code']} listing {uri}") from error
+        code = error.response["Error"]["Code"]
+        raise StagingError(f"ClientError: Data download failed:{code} listing {uri}") from error
     if not keys:
         raise StagingError(
-            f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
-            f"that the bucket exists in the selected region, that objects exist under that S3 prefix, and that the role has "
-            f'"s3:ListBucket" permissions on bucket "{prefix.bucket}".'
+            f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. '
+            "Please ensure that the bucket exists in the selected region, that objects exist under that S3 prefix, and "
+            f'that the role has "s3:ListBucket" permissions on bucket "{prefix.bucket}".'
         )
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(key, _inside(folder, relative_name(prefix.key, key))) for key in keys]
@@ -85,7 +87,8 @@ def download_prefix(client: Any, uri: str, folder: Path) -> int:
             code = error.response["Error"]["Code"]
             raise StagingError(f"ClientError: Data download failed:{code} for s3://{prefix.bucket}/{key}") from error
         except OSError as error:  # one key is also the folder of another, or a name is too long
-            raise StagingError(f"ClientError: Data download failed:s3://{prefix.bucket}/{key}: {error.strerror}") from error
+            reason = f"{error.strerror} for s3://{prefix.bucket}/{key}"
+            raise StagingError(f"ClientError: Data download failed:{reason}") from error
 
     with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
         list(pool.map(fetch, wanted))
@@ -139,7 +142,7 @@ def pack(folder: Path, archive: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a .tar.gz of files and folders; StagingError for a link, a device or a path that leads out of the folder."""
+    """Unpack a .tar.gz of files and folders; StagingError for a link, a device or a path that leads elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -147,22 +150,18 @@ def unpack(archive: Path, folder: Path) -> None:
                 target = _inside(folder, member.name)
                 if member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
-                elif member.isfile():
-                    _write_member(tar, member, target)
+                elif member.isfile() and (source := tar.extractfile(member)):
+                    _write(source, target)
                 else:
-                    raise StagingError(f"ClientError: the archive holds {member.name}, which is neither a file nor a folder")
+                    raise StagingError(f"ClientError: {member.name} in the archive is neither a file nor a folder")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise StagingError(f"ClientError: the archive could not be unpacked: {error}") from error
 
 
-def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    source = tar.extractfile(member)
-    assert source is not None  # a regular file
+def _write(source: IO[bytes], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with source, target.open("wb") as file:
-        while chunk := source.read(1 << 20):
-            file.write(chunk)
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+        shutil.copyfileobj(source, file)
 
 
 def _inside(folder: Path, name: str) -> Path:

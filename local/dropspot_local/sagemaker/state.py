@@ -1,7 +1,7 @@
 """What one account knows in one region: the records of jobs, models and endpoints, in the shape Describe answers with.
 
-Everything lives in memory and goes with the server, as the bucket does. One lock guards all records: holders only read and
-write them, and never wait for a process or a request while they hold it.
+Everything lives in memory and goes with the server, as the bucket does. One lock guards all records: holders only read
+and write them, and never wait for a process or a request while they hold it.
 """
 
 from __future__ import annotations

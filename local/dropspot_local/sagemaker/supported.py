@@ -11,60 +11,99 @@ from typing import Any
 
 from dropspot_local.sagemaker.errors import not_supported
 
-_VPC = "VpcConfig.SecurityGroupIds VpcConfig.Subnets"
-_TAGS = "Tags.Key Tags.Value"
+
+def _paths(names: str, **below: str) -> set[str]:
+    """Dotted paths: names at the top, and names below members that are given with `__` for each dot."""
+    found = set(names.split())
+    for member, members in below.items():
+        found |= {f"{member.replace('__', '.')}.{name}" for name in members.split()}
+    return found
+
+
+_TAGS = "Key Value"
+_VPC = "SecurityGroupIds Subnets"
 
 HONOURED = {
-    "CreateProcessingJob": f"""ProcessingJobName RoleArn Environment {_TAGS}
-        AppSpecification.ImageUri AppSpecification.ContainerEntrypoint AppSpecification.ContainerArguments
-        ProcessingInputs.InputName ProcessingInputs.AppManaged ProcessingInputs.S3Input.S3Uri ProcessingInputs.S3Input.LocalPath
-        ProcessingInputs.S3Input.S3DataType ProcessingInputs.S3Input.S3InputMode
-        ProcessingInputs.S3Input.S3DataDistributionType ProcessingInputs.S3Input.S3CompressionType
-        ProcessingOutputConfig.Outputs.OutputName ProcessingOutputConfig.Outputs.AppManaged
-        ProcessingOutputConfig.Outputs.S3Output.S3Uri ProcessingOutputConfig.Outputs.S3Output.LocalPath
-        ProcessingOutputConfig.Outputs.S3Output.S3UploadMode
-        ProcessingResources.ClusterConfig.InstanceCount StoppingCondition.MaxRuntimeInSeconds""",
-    "CreateTrainingJob": f"""TrainingJobName RoleArn Environment HyperParameters {_TAGS}
-        AlgorithmSpecification.TrainingImage AlgorithmSpecification.TrainingInputMode
-        AlgorithmSpecification.MetricDefinitions.Name AlgorithmSpecification.MetricDefinitions.Regex
-        AlgorithmSpecification.ContainerEntrypoint AlgorithmSpecification.ContainerArguments
-        InputDataConfig.ChannelName InputDataConfig.ContentType InputDataConfig.CompressionType
-        InputDataConfig.RecordWrapperType InputDataConfig.InputMode InputDataConfig.DataSource.S3DataSource.S3DataType
-        InputDataConfig.DataSource.S3DataSource.S3Uri InputDataConfig.DataSource.S3DataSource.S3DataDistributionType
-        OutputDataConfig.S3OutputPath OutputDataConfig.CompressionType ResourceConfig.InstanceCount
-        StoppingCondition.MaxRuntimeInSeconds StoppingCondition.MaxWaitTimeInSeconds EnableManagedSpotTraining
-        CheckpointConfig.S3Uri CheckpointConfig.LocalPath""",
-    "CreateTransformJob": f"""TransformJobName ModelName MaxConcurrentTransforms MaxPayloadInMB BatchStrategy Environment {_TAGS}
-        TransformInput.DataSource.S3DataSource.S3DataType TransformInput.DataSource.S3DataSource.S3Uri TransformInput.ContentType
-        TransformInput.CompressionType TransformInput.SplitType TransformOutput.S3OutputPath TransformOutput.Accept
-        TransformOutput.AssembleWith ModelClientConfig.InvocationsTimeoutInSeconds ModelClientConfig.InvocationsMaxRetries""",
-    "CreateModel": f"""ModelName ExecutionRoleArn {_TAGS} PrimaryContainer.Image PrimaryContainer.ModelDataUrl
-        PrimaryContainer.Environment PrimaryContainer.Mode PrimaryContainer.ContainerHostname""",
-    "CreateEndpointConfig": f"""EndpointConfigName {_TAGS} ProductionVariants.VariantName ProductionVariants.ModelName
-        ProductionVariants.InitialVariantWeight ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds""",
-    "CreateEndpoint": f"EndpointName EndpointConfigName {_TAGS}",
-    "UpdateEndpoint": """EndpointName EndpointConfigName RetainAllVariantProperties
-        DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type
-        DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.WaitIntervalInSeconds""",
+    "CreateProcessingJob": _paths(
+        "ProcessingJobName RoleArn Environment",
+        Tags=_TAGS,
+        AppSpecification="ImageUri ContainerEntrypoint ContainerArguments",
+        ProcessingInputs="InputName AppManaged",
+        ProcessingInputs__S3Input="S3Uri LocalPath S3DataType S3InputMode S3DataDistributionType S3CompressionType",
+        ProcessingOutputConfig__Outputs="OutputName AppManaged",
+        ProcessingOutputConfig__Outputs__S3Output="S3Uri LocalPath S3UploadMode",
+        ProcessingResources__ClusterConfig="InstanceCount",
+        StoppingCondition="MaxRuntimeInSeconds",
+    ),
+    "CreateTrainingJob": _paths(
+        "TrainingJobName RoleArn Environment HyperParameters EnableManagedSpotTraining",
+        Tags=_TAGS,
+        AlgorithmSpecification="TrainingImage TrainingInputMode ContainerEntrypoint ContainerArguments",
+        AlgorithmSpecification__MetricDefinitions="Name Regex",
+        InputDataConfig="ChannelName ContentType CompressionType RecordWrapperType InputMode",
+        InputDataConfig__DataSource__S3DataSource="S3DataType S3Uri S3DataDistributionType",
+        OutputDataConfig="S3OutputPath CompressionType",
+        ResourceConfig="InstanceCount",
+        StoppingCondition="MaxRuntimeInSeconds MaxWaitTimeInSeconds",
+        CheckpointConfig="S3Uri LocalPath",
+    ),
+    "CreateTransformJob": _paths(
+        "TransformJobName ModelName MaxConcurrentTransforms MaxPayloadInMB BatchStrategy Environment",
+        Tags=_TAGS,
+        TransformInput="ContentType CompressionType SplitType",
+        TransformInput__DataSource__S3DataSource="S3DataType S3Uri",
+        TransformOutput="S3OutputPath Accept AssembleWith",
+        ModelClientConfig="InvocationsTimeoutInSeconds InvocationsMaxRetries",
+    ),
+    "CreateModel": _paths(
+        "ModelName ExecutionRoleArn",
+        Tags=_TAGS,
+        PrimaryContainer="Image ModelDataUrl Environment Mode ContainerHostname",
+    ),
+    "CreateEndpointConfig": _paths(
+        "EndpointConfigName",
+        Tags=_TAGS,
+        ProductionVariants=("VariantName ModelName InitialVariantWeight ContainerStartupHealthCheckTimeoutInSeconds"),
+    ),
+    "CreateEndpoint": _paths("EndpointName EndpointConfigName", Tags=_TAGS),
+    "UpdateEndpoint": _paths(
+        "EndpointName EndpointConfigName RetainAllVariantProperties",
+        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="Type",
+    ),
 }
 CARRIED = {
-    "CreateProcessingJob": f"""ProcessingResources.ClusterConfig.InstanceType ProcessingResources.ClusterConfig.VolumeSizeInGB
-        ProcessingResources.ClusterConfig.VolumeKmsKeyId ProcessingOutputConfig.KmsKeyId NetworkConfig.EnableNetworkIsolation
-        NetworkConfig.EnableInterContainerTrafficEncryption NetworkConfig.{_VPC.replace(" ", " NetworkConfig.")}""",
-    "CreateTrainingJob": f"""ResourceConfig.InstanceType ResourceConfig.VolumeSizeInGB ResourceConfig.VolumeKmsKeyId
-        ResourceConfig.KeepAlivePeriodInSeconds OutputDataConfig.KmsKeyId EnableNetworkIsolation
-        EnableInterContainerTrafficEncryption AlgorithmSpecification.EnableSageMakerMetricsTimeSeries
-        RetryStrategy.MaximumRetryAttempts {_VPC}""",
-    "CreateTransformJob": """TransformResources.InstanceType TransformResources.InstanceCount
-        TransformResources.VolumeKmsKeyId TransformOutput.KmsKeyId""",
-    "CreateModel": f"EnableNetworkIsolation {_VPC}",
-    "CreateEndpointConfig": """ProductionVariants.InstanceType ProductionVariants.InitialInstanceCount
-        ProductionVariants.VolumeSizeInGB ProductionVariants.ModelDataDownloadTimeoutInSeconds KmsKeyId""",
-    "CreateEndpoint": "",
-    "UpdateEndpoint": """DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds
-        DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds""",
+    "CreateProcessingJob": _paths(
+        "",
+        ProcessingResources__ClusterConfig="InstanceType VolumeSizeInGB VolumeKmsKeyId",
+        ProcessingOutputConfig="KmsKeyId",
+        NetworkConfig="EnableNetworkIsolation EnableInterContainerTrafficEncryption",
+        NetworkConfig__VpcConfig=_VPC,
+    ),
+    "CreateTrainingJob": _paths(
+        "EnableNetworkIsolation EnableInterContainerTrafficEncryption",
+        ResourceConfig="InstanceType VolumeSizeInGB VolumeKmsKeyId KeepAlivePeriodInSeconds",
+        OutputDataConfig="KmsKeyId",
+        AlgorithmSpecification="EnableSageMakerMetricsTimeSeries",
+        RetryStrategy="MaximumRetryAttempts",
+        VpcConfig=_VPC,
+    ),
+    "CreateTransformJob": _paths(
+        "", TransformResources="InstanceType InstanceCount VolumeKmsKeyId", TransformOutput="KmsKeyId"
+    ),
+    "CreateModel": _paths("EnableNetworkIsolation", VpcConfig=_VPC),
+    "CreateEndpointConfig": _paths(
+        "KmsKeyId",
+        ProductionVariants="InstanceType InitialInstanceCount VolumeSizeInGB ModelDataDownloadTimeoutInSeconds",
+    ),
+    "CreateEndpoint": _paths(""),
+    # With one process for each variant the traffic moves at once, and there is nothing to wait for.
+    "UpdateEndpoint": _paths(
+        "",
+        DeploymentConfig__BlueGreenUpdatePolicy="TerminationWaitInSeconds MaximumExecutionTimeoutInSeconds",
+        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="WaitIntervalInSeconds",
+    ),
 }
-ONLY = {
+ONLY: dict[str, set[Any]] = {
     "ProcessingInputs.AppManaged": {False},
     "ProcessingInputs.S3Input.S3DataType": {"S3Prefix"},
     "ProcessingInputs.S3Input.S3InputMode": {"File"},
@@ -91,7 +130,7 @@ def check_supported(operation: str, request: dict[str, Any]) -> None:
     """Refuse a parameter, or a value of one, that the embedded SageMaker doesn't implement."""
     if operation not in HONOURED:
         return
-    known = {*HONOURED[operation].split(), *CARRIED[operation].split()}
+    known = HONOURED[operation] | CARRIED[operation]
     for path, value in _leaves(request, "", known):
         if path not in known:
             raise not_supported(f"{operation}'s {path}")

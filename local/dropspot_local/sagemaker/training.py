@@ -43,7 +43,10 @@ def check(request: Record) -> None:
     if not image:
         raise validation("Invalid AlgorithmSpecification: one of TrainingImage or AlgorithmName must be given")
     if BUILT_IN_IMAGE.fullmatch(image) and algorithm.get("MetricDefinitions"):
-        raise validation("You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request without specifying metric definitions.")
+        raise validation(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
+            "without specifying metric definitions."
+        )
     for mode in [algorithm["TrainingInputMode"], *(channel.get("InputMode") for channel in channels)]:
         if mode is not None and mode not in STAGED_MODES:
             raise not_supported(f"CreateTrainingJob's input mode {mode}")
@@ -79,7 +82,7 @@ class TrainingJob(Job):
     kind = "training"
     prefix = "TrainingJob"
     log_group = "/aws/sagemaker/TrainingJobs"
-    detail = staticmethod(events.training_detail)
+    describe_event = staticmethod(events.training_detail)
     _last_status: str | None = None
 
     def stop(self) -> None:
@@ -140,15 +143,15 @@ class TrainingJob(Job):
         model = self._upload_archive("model", "model")
         return {**fields, "ModelArtifacts": {"S3ModelArtifacts": model}} if model else fields
 
-    def ended_fields(self, status: str) -> dict[str, Any]:
-        """End times, the billable seconds and the last secondary status."""
+    def end(self, status: str) -> dict[str, Any]:
+        """Enter the last secondary status. Returns end times and billable seconds."""
         now = time.time()
         self._enter(self._last_status if status == "Stopped" and self._last_status else status)
         with self.records.lock:
             self.record["SecondaryStatusTransitions"][-1]["EndTime"] = now
             started = self.record.get("TrainingStartTime", now)
         seconds = max(1, round(now - started))
-        return {"TrainingEndTime": now, "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        return {**super().end(status), "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
 
     def _enter(self, secondary: str) -> None:
         now = time.time()
@@ -183,12 +186,7 @@ class TrainingJob(Job):
         folder.mkdir(parents=True, exist_ok=True)
         mode = self.record["AlgorithmSpecification"]["TrainingInputMode"]
         channels = {
-            channel["ChannelName"]: {
-                "TrainingInputMode": channel.get("InputMode", mode),
-                "S3DistributionType": channel["DataSource"]["S3DataSource"].get("S3DataDistributionType", "FullyReplicated"),
-                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-                **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
-            }
+            channel["ChannelName"]: _channel_document(channel, channel.get("InputMode", mode))
             for channel in self.record.get("InputDataConfig", [])
         }
         resources = {
@@ -232,3 +230,14 @@ class TrainingJob(Job):
     def _failure(self) -> str:
         file = self.root / "output" / "failure"
         return file.read_text(encoding="utf-8", errors="replace")[:FAILURE_CHARACTERS].strip() if file.is_file() else ""
+
+
+def _channel_document(channel: Record, mode: str) -> dict[str, str]:
+    """A channel as inputdataconfig.json tells the container of it."""
+    source = channel["DataSource"]["S3DataSource"]
+    document = {
+        "TrainingInputMode": mode,
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+    }
+    return document | {"ContentType": channel["ContentType"]} if "ContentType" in channel else document

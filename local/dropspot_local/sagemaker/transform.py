@@ -39,7 +39,7 @@ class TransformJob(Job):
     kind = "transform"
     prefix = "TransformJob"
     log_group = "/aws/sagemaker/TransformJobs"
-    detail = staticmethod(events.transform_detail)
+    describe_event = staticmethod(events.transform_detail)
 
     def __init__(self, site: Site, records: Records, clients: Clients, record: Record) -> None:
         super().__init__(site, records, clients, record)
@@ -66,7 +66,8 @@ class TransformJob(Job):
             self.update(TransformStartTime=time.time())
             data_log.write(f"[sagemaker logs]: {len(keys)} inputs, MaxConcurrentTransforms={self._parallel}")
             with ThreadPoolExecutor(self._parallel) as pool:
-                failures = [reason for reason in pool.map(lambda key: self._transform(server, source, key, data_log), keys) if reason]
+                reasons = pool.map(lambda key: self._transform(server, source, key, data_log), keys)
+                failures = [reason for reason in reasons if reason]
             finished = True
         except NotHealthyError:
             if not self.stop_requested.is_set():
@@ -108,7 +109,9 @@ class TransformJob(Job):
         for _ in range(1 + settings.get("InvocationsMaxRetries", DEFAULT_RETRIES)):
             try:
                 server.ensure_running(HEALTHY_WITHIN_SECONDS)
-                answer = server.invoke(body, headers, settings.get("InvocationsTimeoutInSeconds", DEFAULT_INVOCATION_SECONDS))
+                answer = server.invoke(
+                    body, headers, settings.get("InvocationsTimeoutInSeconds", DEFAULT_INVOCATION_SECONDS)
+                )
             except (InvocationTimeoutError, NotHealthyError) as error:
                 data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: Fail to connect to the algorithm: {error}")
                 reason = "AlgorithmError: See job logs for more information"
@@ -116,7 +119,9 @@ class TransformJob(Job):
             if answer.status == 200:
                 self._write(source, key, answer.body)
                 return None
-            data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: Bad HTTP status received from algorithm: {answer.status}")
+            data_log.write(
+                f"[sagemaker logs]: {source.bucket}/{key}: Bad HTTP status received from algorithm: {answer.status}"
+            )
             data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: {answer.body[:1024].decode('utf-8', 'replace')}")
             if answer.status < 500:  # asking again would get the same answer
                 return "ClientError: See job logs for more information"

@@ -112,9 +112,8 @@ def _range_problems(shape: Shape, value: Any, path: str, measure: float, what: s
 def _check_type(shape: Shape, value: Any, path: str) -> None:
     wanted = _TYPES[shape.type_name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise ServiceError(
-            "SerializationException", f"{path or 'The request'} must be {shape.type_name}, but is {type(value).__name__}."
-        )
+        what = f"{path or 'The request'} must be {shape.type_name}, but is {type(value).__name__}."
+        raise ServiceError("SerializationException", what)
 
 
 def _problem(value: Any, path: str, constraint: str) -> str:
@@ -128,7 +127,7 @@ def _join(path: str, member: str) -> str:
 
 @cache
 def _python_pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern of the model, written for Java, as Python's: `re` lacks the classes of Unicode categories, \\p{L} and so on."""
+    r"""A pattern of the model, written for Java, as Python's: `re` lacks classes of Unicode categories, as \p{L}."""
     return re.compile(re.sub(r"\\p\{([LMNPSZ])\}", lambda match: _category(match[1]), pattern))
 
 

@@ -43,7 +43,7 @@ class Api:
             "headers": headers,
             "multiValueHeaders": {name: [value] for name, value in headers.items()},
             "queryStringParameters": query,
-            "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
+            "multiValueQueryStringParameters": {name: [value] for name, value in (query or {}).items()},
             "pathParameters": path,
             "stageVariables": None,
             "requestContext": {"resourcePath": resource, "httpMethod": method, "stage": "v1", "identity": {}},

@@ -106,6 +106,7 @@ def test_children_are_the_names_directly_below(store: ObjectStore) -> None:
 def test_an_open_upload_is_seen_until_it_ends(store: ObjectStore) -> None:
     key = "datasets/pets/images.tar.gz"
     assert not store.has_open_upload("datasets/pets/")
+    upload = ""
     if isinstance(store, MemoryStore):
         store.open_uploads.add(key)
     else:

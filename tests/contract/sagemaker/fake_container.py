@@ -1,4 +1,4 @@
-"""A container's code for the tests: what it does is said by environment variables, hyperparameters and request bodies."""
+"""A container's code for the tests: environment variables, hyperparameters and bodies say what it does."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def train() -> None:
         "hyperparameters": parameters,
         "channels": json.loads((config / "inputdataconfig.json").read_text()),
         "resources": json.loads((config / "resourceconfig.json").read_text()),
-        "files": sorted(str(file.relative_to(ROOT / "input" / "data")) for file in (ROOT / "input" / "data").rglob("*.*")),
+        "files": sorted(
+            str(file.relative_to(ROOT / "input" / "data")) for file in (ROOT / "input" / "data").rglob("*.*")
+        ),
         "job": os.environ["TRAINING_JOB_NAME"],
     }
     (ROOT / "model" / "seen.json").write_text(json.dumps(seen))
@@ -93,8 +95,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body.startswith(b"status "):
             self.answer(int(body[7:]), b"refused: " + body)
             return
-        name = (ROOT / "model" / "name").read_text() if (ROOT / "model" / "name").exists() else os.environ.get("NAME", "")
-        said = {"name": name, "bytes": len(body), "type": self.headers["Content-Type"], "accept": self.headers["Accept"]}
+        name = (
+            (ROOT / "model" / "name").read_text() if (ROOT / "model" / "name").exists() else os.environ.get("NAME", "")
+        )
+        said = {
+            "name": name,
+            "bytes": len(body),
+            "type": self.headers["Content-Type"],
+            "accept": self.headers["Accept"],
+        }
         self.answer(200, json.dumps(said).encode())
 
     def answer(self, status: int, body: bytes) -> None:

@@ -143,7 +143,12 @@ def test_a_document_is_valid_sorted_and_independent_of_the_rows_order(
 
 
 def test_a_document_states_what_was_seen_of_which_version_by_which_model() -> None:
-    rows = [[1, 0.75, 0.1, 0.2, 0.3, 0.6], [0, 0.9, -0.5, 0.5, 0.5, 1.5], [0, 0.49, 0, 0, 1, 1], [-1, 1, 0, 0, 1, 1]]
+    rows: list[list[float]] = [
+        [1, 0.75, 0.1, 0.2, 0.3, 0.6],
+        [0, 0.9, -0.5, 0.5, 0.5, 1.5],
+        [0, 0.49, 0, 0, 1, 1],
+        [-1, 1, 0, 0, 1, 1],
+    ]
     assert validated(detected_document(PICTURE, MODEL, rows, NOW)) == {
         "schema": "dropspot/detections/1",
         "status": "detected",

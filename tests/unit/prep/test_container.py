@@ -83,7 +83,7 @@ def test_the_message_stays_within_a_kilobyte_of_utf8(mini: MiniDataset) -> None:
 
 
 def test_sigterm_ends_the_job_its_workers_and_its_scratch_folder(mini: MiniDataset) -> None:
-    for i in range(150):
+    for i in range(100):
         mini.put(f"images/{i}.png", picture_bytes(i, (900, 900), "PNG"))
         mini.put(f"labels/{i}.xml", voc_xml([("cat", 5, 5, 40, 30)], f"{i}.png"))
     job = start(mini.paths.root)

@@ -72,8 +72,8 @@ def test_a_picture_whose_worker_died_for_another_reason_gets_a_second_chance(tmp
 
 def test_a_picture_that_takes_for_ever_is_given_up() -> None:
     started = time.monotonic()
-    answers = {t.number: a for t, a in decode_all(tasks(4), 2, decode_one=hangs_on_two, timeout_seconds=1.5)}
-    assert answers.pop(2) == Undecodable("corrupt_image", "decoding it takes longer than 1.5 seconds")
+    answers = {t.number: a for t, a in decode_all(tasks(4), 2, decode_one=hangs_on_two, timeout_seconds=3)}
+    assert answers.pop(2) == Undecodable("corrupt_image", "decoding it takes longer than 3 seconds")
     assert all(isinstance(answer, Decoded) for answer in answers.values())
     assert time.monotonic() - started < 30
 
@@ -88,6 +88,22 @@ def test_a_consumer_that_stops_early_leaves_no_worker_behind() -> None:
     answers = decode_all(tasks(50), 2, decode_one=slow)
     next(answers)
     answers.close()
+    assert no_worker_is_left()
+
+
+class _FailsToArrive:
+    """Stands for whatever keeps a new process from beginning its work."""
+
+    def __call__(self, task: DecodeTask) -> Outcome:
+        raise AssertionError("never called")
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (3,)
+
+
+def test_workers_that_do_not_even_begin_end_the_job() -> None:
+    with pytest.raises(RuntimeError, match="before it began"):
+        list(decode_all(tasks(2), 2, decode_one=_FailsToArrive()))
     assert no_worker_is_left()
 
 

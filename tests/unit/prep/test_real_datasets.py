@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from unit.prep.minis import MiniDataset
+from unit.prep.minis import MiniDataset, Result
 
 
 def use(mini: MiniDataset, folder: Path) -> MiniDataset:
@@ -13,14 +13,16 @@ def use(mini: MiniDataset, folder: Path) -> MiniDataset:
     return mini
 
 
-@pytest.fixture
-def pets(mini: MiniDataset, shared_datasets: Path) -> MiniDataset:
-    return use(mini, shared_datasets / "oxford-pets-sample")
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory, shared_datasets: Path) -> Result:
+    """The pets sample as published, prepared once."""
+    return use(MiniDataset(tmp_path_factory.mktemp("pets") / "ml"), shared_datasets / "oxford-pets-sample").run(
+        workers=2
+    )
 
 
-def test_the_pets_sample_as_published(pets: MiniDataset) -> None:
-    result = pets.run(workers=2)
-    report = result.report
+def test_the_pets_sample_as_published(pets: Result) -> None:
+    result, report = pets, pets.report
     # 151 pictures, 144 of them with XML; one XML has two heads.
     assert report["images"] == {"found": 151, "used": 144, "left_out": 7}
     assert {c["name"]: sum(c["boxes"].values()) for c in report["classes"]} == {"cat": 97, "dog": 48}
@@ -45,21 +47,21 @@ def test_the_pets_sample_as_published(pets: MiniDataset) -> None:
     }
 
 
-def test_the_pets_sample_unpacked_is_the_same_data_set(pets: MiniDataset, another: MiniDataset) -> None:
+def test_the_pets_sample_unpacked_is_the_same_data_set(pets: Result, another: MiniDataset) -> None:
     for name in ("images.tar.gz", "annotations.tar.gz"):
         with tarfile.open(pets.paths.dataset / name) as archive:
             archive.extractall(another.paths.dataset, filter="data")
-    first, second = pets.run(workers=2), another.run(workers=2)
-    assert second.prepared() == first.prepared()
-    assert second.report["digest"] == first.report["digest"]
+    second = another.run(workers=2)
+    assert second.prepared() == pets.prepared()
+    assert second.report["digest"] == pets.report["digest"]
 
 
-def test_a_jpeg_of_the_pets_passes_through_untouched(pets: MiniDataset) -> None:
+def test_a_jpeg_of_the_pets_passes_through_untouched(pets: Result) -> None:
     with tarfile.open(pets.paths.dataset / "images.tar.gz") as archive:
         originals = {
             archive.extractfile(member).read() for member in archive if member.name.endswith(".jpg")  # type: ignore[union-attr]
         }  # fmt: skip
-    pictures = [data for side in pets.run(workers=2).pictures().values() for data in side]
+    pictures = [data for side in pets.pictures().values() for data in side]
     untouched = sum(data in originals for data in pictures)
     assert untouched > 0.9 * len(pictures)
 

@@ -11,7 +11,7 @@ MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}
 
 @dataclass(frozen=True, order=True)
 class Binary:
-    """One ELF file: its path, its machine, and the Python it was built for ("cp313"), empty for a plain library or abi3."""
+    """One ELF file: its path, its machine, and its Python ("cp313"), empty for a plain library or abi3."""
 
     path: str
     machine: str

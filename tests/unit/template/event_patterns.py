@@ -1,6 +1,6 @@
 """EventBridge's pattern matching, as its user guide describes it, so that a rule can be tested without a bus.
 
-A pattern that EventBridge would refuse raises ValueError: a test must not take a refused rule for one that does not match.
+A pattern that EventBridge would refuse raises ValueError: a test must not take such a rule for one that never matches.
 """
 
 import math
@@ -42,7 +42,9 @@ def _field(field: str, wanted: Json) -> Test:
 def _objects(event: Mapping[str, Json], field: str) -> list[Mapping[str, Json]]:
     """Return the field's objects; one without any where there is none, since `exists: false` holds below it."""
     value = event.get(field)
-    found = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Mapping)]
+    found: list[Mapping[str, Json]] = [
+        each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Mapping)
+    ]
     return found or [{}]
 
 
@@ -136,9 +138,15 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 def _numeric(argument: Json) -> Callable[[Json], bool]:
-    if not isinstance(argument, list) or len(argument) not in {2, 4} or any(o not in _COMPARISONS for o in argument[::2]):
+    if (
+        not isinstance(argument, list)
+        or len(argument) not in {2, 4}
+        or any(o not in _COMPARISONS for o in argument[::2])
+    ):
         raise ValueError(f"numeric: {argument!r} must be operators, each followed by its number")
-    bounds = [(_COMPARISONS[operator], float(bound)) for operator, bound in zip(argument[::2], argument[1::2], strict=True)]
+    bounds = [
+        (_COMPARISONS[operator], float(bound)) for operator, bound in zip(argument[::2], argument[1::2], strict=True)
+    ]
 
     def test(value: Json) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -21,7 +21,7 @@ def _allows(statement: Mapping[str, Any], action: str, resource: str, request: M
     return (
         any(fnmatchcase(action.lower(), pattern.lower()) for pattern in listed(statement["Action"]))
         and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
-        and all(_holds(*condition, request) for condition in statement.get("Condition", {}).items())
+        and all(_holds(operator, keys, request) for operator, keys in statement.get("Condition", {}).items())
     )
 
 
@@ -29,7 +29,9 @@ def _holds(operator: str, keys: Mapping[str, Any], request: Mapping[str, str]) -
     if operator not in {"StringEquals", "StringLike"}:
         raise ValueError(f"{operator}: not known here")
     test = fnmatchcase if operator == "StringLike" else str.__eq__
-    return all(key in request and any(test(request[key], each) for each in listed(wanted)) for key, wanted in keys.items())
+    return all(
+        key in request and any(test(request[key], each) for each in listed(wanted)) for key, wanted in keys.items()
+    )
 
 
 def listed(value: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The template's API and Chalice's routes are the same: API Gateway sends nothing that isn't declared, Chalice answers nothing else."""
+"""The template's API and Chalice's routes are the same: what isn't declared is never sent."""
 
 import re
 

@@ -53,11 +53,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def builds(checkout: Path) -> tuple[Path, Path]:
-    """The folders of a build for AWS and of one for this interpreter, where this one was built first and last."""
+    """The folders of a build for AWS and of the one for this interpreter that was made before it."""
     local = {"DROPSPOT_LAYER_PYTHON": LOCAL_PYTHON, "DROPSPOT_LAYER_PLATFORM": LOCAL_PLATFORM}
-    build(checkout, "local", **local)
-    for_aws = build(checkout, "default")
-    return for_aws, build(checkout, "local", **local)
+    for_this_interpreter = build(checkout, "local", **local)
+    return build(checkout, "default"), for_this_interpreter
 
 
 class TestBuilds:
@@ -112,5 +111,8 @@ def test_an_elf_file_is_known_by_its_head(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\x7fELF")
     (tmp_path / "arm").write_bytes(b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00")
     (tmp_path / "big-endian.cpython-313-x86.so").write_bytes(b"\x7fELF\x02\x02" + bytes(12) + b"\x00\x3e")
-    assert list(binaries(tmp_path)) == [Binary("arm", "aarch64", ""), Binary("big-endian.cpython-313-x86.so", "x86_64", "cp313")]
+    assert list(binaries(tmp_path)) == [
+        Binary("arm", "aarch64", ""),
+        Binary("big-endian.cpython-313-x86.so", "x86_64", "cp313"),
+    ]
     assert elf_machine(Path(sys.executable).resolve()) == platform.machine()

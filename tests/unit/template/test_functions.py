@@ -75,7 +75,11 @@ def test_plan_defaults_are_the_parameters_as_json(function: str) -> None:
     ("algorithm", "image", "kind"),
     [
         ("built-in", "685385470294.dkr.ecr.eu-west-1.amazonaws.com/object-detection:1", "built-in"),
-        ("111122223333.dkr.ecr.eu-west-1.amazonaws.com/d:2", "111122223333.dkr.ecr.eu-west-1.amazonaws.com/d:2", "detector"),
+        (
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com/d:2",
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com/d:2",
+            "detector",
+        ),
     ],
 )
 def test_the_algorithm_chooses_the_image_that_trains_and_serves(algorithm: str, image: str, kind: str) -> None:

@@ -17,7 +17,9 @@ def test_the_mapping_names_one_image_a_region() -> None:
     images = {region: row["Image"] for region, row in mapping.items()}
     assert images == script.images_on_record()
     assert len(images) >= 37
-    assert [r for r, image in images.items() if f".dkr.ecr.{r}." not in image or not image.endswith("/object-detection:1")] == []
+    assert [
+        r for r, image in images.items() if f".dkr.ecr.{r}." not in image or not image.endswith("/object-detection:1")
+    ] == []
 
 
 def test_an_edited_mapping_is_noticed() -> None:

@@ -132,7 +132,10 @@ def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
 
 def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_mapping(stack: Stack) -> None:
     prefix = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:"
-    action, mapping = "lambda:UpdateEventSourceMapping", stack.environment("ReconcileEndpointFunction")["IMAGE_MAPPING_ID"]
+    action, mapping = (
+        "lambda:UpdateEventSourceMapping",
+        stack.environment("ReconcileEndpointFunction")["IMAGE_MAPPING_ID"],
+    )
     assert those_who_may(stack, action, prefix + mapping) == {"ReconcileEndpoint"}
     assert those_who_may(stack, action, prefix + "another") == set()
 
@@ -146,7 +149,11 @@ def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_m
         ("s3:DeleteObject", s3(f"runs/{RUN}/checkpoints/state.params"), True),
         ("s3:ListBucket", s3(), True),
         ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:685385470294:repository/object-detection", True),
-        ("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x", True),
+        (
+            "logs:PutLogEvents",
+            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x",
+            True,
+        ),
         ("s3:PutObject", s3("datasets/pets/images.tar.gz"), False),
         ("s3:DeleteObject", s3(f"runs/{RUN}/run.json"), False),
         ("s3:GetObject", s3("images/cat.jpg"), False),

@@ -1,0 +1,73 @@
+"""A channel is loaded, or refused with a sentence that says what is wrong with it."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detector.channel import load_channel
+from dropspot.errors import InvalidInputError
+from prep.recordio import frame, pack
+
+BOX = (1, 0.1, 0.2, 0.3, 0.4)
+
+
+def jpeg(side: int = 60) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (side * 2, side), (90, 10, 10)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def channel(folder: Path, *records: tuple[bytes, tuple[tuple[float, ...], ...]]) -> Path:
+    target = folder / "train"
+    target.mkdir()
+    packed = [pack(n, [2, 5, *np.ravel(boxes)], picture) for n, (picture, boxes) in enumerate(records)]
+    (target / "train.rec").write_bytes(b"".join(map(frame, packed)))
+    return target
+
+
+def load(folder: Path) -> list:
+    return load_channel(folder, num_classes=2, largest_short_side=40, threads=2)
+
+
+def test_pictures_are_kept_decoded_and_no_larger_than_needed(tmp_path: Path) -> None:
+    (sample,) = load(channel(tmp_path, (jpeg(), (BOX,))))
+    assert sample.pixels is not None
+    assert sample.pixels.size == (80, 40)
+    np.testing.assert_allclose(sample.labels, [BOX], atol=1e-6)
+
+
+def test_boxes_without_area_are_dropped(tmp_path: Path) -> None:
+    (sample,) = load(channel(tmp_path, (jpeg(), (BOX, (0, 0.5, 0.5, 0.5, 0.9)))))
+    assert sample.labels[:, 0].tolist() == [1]
+
+
+def test_a_few_unreadable_pictures_are_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    records = [(jpeg(), (BOX,))] * 19 + [(b"no picture", (BOX,))]
+    assert len(load(channel(tmp_path, *records))) == 19
+    assert "left out record 19 of channel train" in caplog.text
+
+
+def test_many_unreadable_pictures_fail(tmp_path: Path) -> None:
+    folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 4, (b"no picture", (BOX,)))
+    with pytest.raises(InvalidInputError, match="1 of 5 records cannot be read"):
+        load(folder)
+
+
+def test_a_class_beyond_num_classes_fails(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="class id 2, but num_classes is 2"):
+        load(channel(tmp_path, (jpeg(), ((2, 0.1, 0.2, 0.3, 0.4),))))
+
+
+def test_no_box_at_all_fails(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no usable box in any of its 1 pictures"):
+        load(channel(tmp_path, (jpeg(), ((0, 0.5, 0.5, 0.5, 0.5),))))
+
+
+def test_an_empty_file_and_no_file_fail(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="channel train is empty"):
+        load(channel(tmp_path))
+    with pytest.raises(InvalidInputError, match=r"channel other has no \.rec file"):
+        load(tmp_path / "other")

@@ -1,0 +1,57 @@
+"""The train command refuses what it can't train on before any work: exit code 1 and one sentence in output/failure."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+GIVEN = {"num_classes": "2", "num_training_samples": "10", "base_network": "tiny", "image_shape": "128"}
+EMPTY_MXNET = "raise ImportError('a refusal must not need MXNet')"
+
+
+def run(root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",)) -> subprocess.CompletedProcess[str]:
+    """Run the command in an interpreter for which importing MXNet is an error."""
+    config = root / "input" / "config"
+    config.mkdir(parents=True)
+    if hyperparameters is not None:
+        text = hyperparameters if isinstance(hyperparameters, str) else json.dumps(hyperparameters)
+        (config / "hyperparameters.json").write_text(text)
+    (config / "resourceconfig.json").write_text(json.dumps({"current_host": hosts[0], "hosts": hosts}))
+    (root / "mxnet.py").write_text(EMPTY_MXNET)
+    path = os.pathsep.join(map(str, (root, ROOT / "detector_container", ROOT / "layers" / "shared")))
+    env = os.environ | {"PYTHONPATH": path, "DROPSPOT_ML_ROOT": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "detector.train"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "sentence"),
+    [
+        (GIVEN | {"epochs": "many"}, "hyperparameter epochs is 'many'"),
+        (GIVEN | {"colour": "red"}, "hyperparameter colour is unknown"),
+        ({"num_classes": "2"}, "hyperparameter num_training_samples is required"),
+        ("{", "hyperparameters.json is not JSON"),
+        (["epochs"], "hyperparameters.json is not an object"),
+        (None, "hyperparameters.json is missing"),
+    ],
+)
+def test_a_refusal_is_one_sentence_that_names_what_is_wrong(
+    tmp_path: Path, hyperparameters: Any, sentence: str
+) -> None:
+    done = run(tmp_path, hyperparameters)
+    failure = (tmp_path / "output" / "failure").read_text()
+    assert done.returncode == 1
+    assert sentence in failure
+    assert "\n" not in failure
+    assert not (tmp_path / "model").exists()
+
+
+def test_several_hosts_are_refused_for_now(tmp_path: Path) -> None:
+    assert run(tmp_path, GIVEN, hosts=("algo-1", "algo-2")).returncode == 1
+    assert "one host" in (tmp_path / "output" / "failure").read_text()
