@@ -29,6 +29,7 @@ from dropspot_cli.watching import Watcher
 
 TOYBOX = "toybox"
 PICTURES = 6  # to drop once the detector answers
+_SILENCE = 1800.0  # seconds without news from the run: an epoch over a large data set takes a while without a GPU
 _PATIENCE = 60.0  # seconds for a run to begin; the embedded stack's settle time is a few
 
 
@@ -72,7 +73,7 @@ def demo(project: Project, dataset: str, stack_name: str, console: Console) -> N
         with console.status("waiting for the upload to settle"):
             run_id = await_run(stack.store, chosen.name, known, patience=_PATIENCE if pushed.changed else 0)
         run = Run.from_id(stack.app, run_id)
-        ended = Watcher(stack.store, run, console).follow()
+        ended = Watcher(stack.store, run, console, patience=_SILENCE).follow()
         if not ended.is_deployed:
             raise DropspotError(f"The model of {run_id} did not go into service: `dropspot runs` says why.")
     with _section(console, "4  Images are dropped into the bucket, and their detections come back"):

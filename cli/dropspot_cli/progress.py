@@ -42,7 +42,8 @@ class Snapshot:
 
     @property
     def is_deployed(self) -> bool:
-        return "champion" in self.documents
+        # deploy_model writes its verdict after it has said what should be in service
+        return "champion" in self.documents and self.verdict is not None
 
     @property
     def is_kept_out(self) -> bool:

@@ -65,15 +65,23 @@ def _summary(store: ObjectStore, run_id: str) -> RunSummary:
 
 def runs_table(runs: list[RunSummary]) -> Table:
     """Return the table that `dropspot runs` prints."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "data set", "began", "state", "last step", "mAP@0.5"):
-        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=column in {"run", "began"})
-    table.add_column("note", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold", caption="times in UTC", caption_justify="left")
+    for column in ("run", "data set", "began", "state", "step", "mAP@0.5"):
+        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=True)
+    table.add_column("note", overflow="fold", min_width=12)
     colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
     for run in runs:
         score = "" if run.map50 is None else f"{run.map50:.3f}"
         state = f"[{colours.get(run.state, 'default')}]{run.state}[/]"
-        table.add_row(run.run_id, run.dataset, run.created_at, state, run.step, score, run.note)
+        table.add_row(
+            run.run_id,
+            run.dataset,
+            run.created_at.replace("T", " ").removesuffix("Z"),
+            state,
+            run.step,
+            score,
+            run.note,
+        )
     return table
 
 

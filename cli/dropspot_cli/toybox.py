@@ -11,32 +11,17 @@ whose stream is fixed.
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-CLASSES = ("ball", "cube", "star")
+from dropspot_cli.toys import CLASSES, PALETTE, Floats, draw_toy, jittered
 
 Size = tuple[int, int]
-Colour = tuple[int, int, int]
-Floats = npt.NDArray[np.float64]
-
-_PALETTE: tuple[Colour, ...] = (
-    (214, 48, 49),
-    (9, 132, 227),
-    (253, 203, 110),
-    (0, 148, 120),
-    (108, 92, 231),
-    (225, 112, 85),
-    (45, 52, 54),
-    (240, 240, 235),
-)
-_OVERSAMPLING = 2  # sprites are drawn this much larger and scaled down: smooth edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +83,8 @@ def _place(rng: random.Random, picture: Image.Image, label: str, taken: list[tup
     """Put a toy where it covers little of the others; None where there is no such room."""
     width, height = picture.size
     for _ in range(30):
-        side = round(min(width, height) * rng.uniform(0.24, 0.58))
-        sprite = _sprite(rng, label, side)
+        side = round(min(width, height) * rng.uniform(0.2, 0.52))
+        sprite = draw_toy(rng, label, side)
         margin = side // 8 if rng.random() < 0.2 else 0  # now and then the picture's edge cuts a toy
         left = rng.randint(-margin, max(-margin, width - sprite.width + margin))
         top = rng.randint(-margin, max(-margin, height - sprite.height + margin))
@@ -111,7 +96,7 @@ def _place(rng: random.Random, picture: Image.Image, label: str, taken: list[tup
         offset = max(2, side // 20)
         picture.paste((20, 20, 25), (left + offset, top + offset), shadow.filter(ImageFilter.GaussianBlur(offset)))
         picture.paste(sprite, (left, top), sprite)
-        occluded = rng.random() < 0.25
+        occluded = rng.random() < 0.4
         if occluded:
             _occlude(rng, picture, box)
         cut = (left, top, left + sprite.width, top + sprite.height) != box
@@ -128,10 +113,10 @@ def _shared(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) ->
 
 
 def _occlude(rng: random.Random, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Lay a stick over a part of the box, an eighth to a fifth of it."""
+    """Lay a stick over a part of the box, an eighth to a quarter of it."""
     width, height = box[2] - box[0], box[3] - box[1]
     along = rng.uniform(0.2, 0.8)
-    thickness = max(3, round(min(width, height) * rng.uniform(0.1, 0.18)))
+    thickness = max(3, round(min(width, height) * rng.uniform(0.12, 0.22)))
     slant = rng.uniform(-0.3, 0.3)
     if rng.random() < 0.5:
         x = box[0] + width * along
@@ -139,86 +124,7 @@ def _occlude(rng: random.Random, picture: Image.Image, box: tuple[int, int, int,
     else:
         y = box[1] + height * along
         line = (box[0] - 8, y - slant * height, box[2] + 8, y + slant * height)
-    ImageDraw.Draw(picture).line(line, fill=_jitter(rng, (110, 85, 60), 30), width=thickness)
-
-
-# ---- the toys
-# -------------------------------------------------------------------------------------------------------------
-
-
-def _sprite(rng: random.Random, label: str, side: int) -> Image.Image:
-    """Return the toy, turned and cut to its outline; `side` is the length of its longer side in pixels."""
-    grid = side * _OVERSAMPLING
-    axis: Floats = (np.arange(grid) + 0.5) / grid * 2 - 1
-    x, y = np.meshgrid(axis, axis)
-    turn = rng.uniform(0, 2 * math.pi) if label != "cube" else rng.uniform(-0.35, 0.35)
-    u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
-    inside, pattern, shade = _TOYS[label](rng, u, v)
-    shade = shade * (1 - 0.22 * (x + y))  # the light falls from the top left
-    dark, bright = rng.sample(_PALETTE, 2)
-    while math.dist(dark, bright) < 170:  # a texture that nobody can see would be no texture
-        dark, bright = rng.sample(_PALETTE, 2)
-    colour = np.where(pattern[..., None], np.array(dark, float), np.array(bright, float)) * shade[..., None]
-    pixels = np.dstack([colour.clip(0, 255), inside * 255.0]).astype(np.uint8)
-    sprite = Image.fromarray(pixels, "RGBA")
-    outline = sprite.getchannel("A").getbbox()
-    if outline is not None:
-        sprite = sprite.crop(outline)
-    factor = side / max(sprite.size)
-    return sprite.resize((round(sprite.width * factor), round(sprite.height * factor)), Image.Resampling.LANCZOS)
-
-
-Texture = tuple[
-    npt.NDArray[np.bool_], npt.NDArray[np.bool_], Floats
-]  # inside the outline, the pattern's dark part, shade
-
-
-def _ball(rng: random.Random, u: Floats, v: Floats) -> Texture:
-    radius = np.hypot(u, v)
-    depth = np.sqrt(np.clip(1 - radius**2, 0, 1))
-    stripes = np.sin(np.arcsin(np.clip(u, -1, 1)) * rng.uniform(6, 9) + rng.uniform(0, 6)) > 0
-    return radius < 0.98, stripes, 0.55 + 0.55 * depth
-
-
-def _cube(rng: random.Random, u: Floats, v: Floats) -> Texture:
-    """Three faces of a cube in parallel projection; each a parallelogram with its own coordinates."""
-    cells = rng.choice((3, 4))
-    rise = rng.uniform(0.35, 0.5)
-    middle = rng.uniform(-0.25, 0.25)
-    inside = np.zeros(u.shape, bool)
-    pattern = np.zeros(u.shape, bool)
-    shade = np.ones(u.shape)
-    left, right, front = np.array((-0.85 - middle, -rise)), np.array((0.85 - middle, -rise)), np.array((0.0, 0.95))
-    corner = np.array((middle, -0.95 + 2 * rise))
-    faces = ((corner, left, right, 1.12), (corner, left, front, 0.9), (corner, right, front, 0.68))
-    for origin, one, two, light in faces:
-        determinant = one[0] * two[1] - one[1] * two[0]
-        a = ((u - origin[0]) * two[1] - (v - origin[1]) * two[0]) / determinant
-        b = ((v - origin[1]) * one[0] - (u - origin[0]) * one[1]) / determinant
-        face = (a >= 0) & (a < 1) & (b >= 0) & (b < 1)
-        checks = (np.floor(a * cells) + np.floor(b * cells)) % 2 == 0
-        inside |= face
-        pattern = np.where(face, checks, pattern)
-        shade = np.where(face, light, shade)
-    return inside, pattern, shade
-
-
-def _star(rng: random.Random, u: Floats, v: Floats) -> Texture:
-    angle, radius = np.arctan2(v, u), np.hypot(u, v)
-    points = 5
-    wedge = math.pi / points
-    inner = rng.uniform(0.45, 0.55)
-    # the edge of one half-wedge is the straight line from the tip (radius 1) to the notch (radius `inner`)
-    folded = np.abs((angle + wedge) % (2 * wedge) - wedge)
-    edge = inner * math.sin(wedge) / (inner * np.sin(wedge - folded) + np.sin(folded))
-    pitch = rng.uniform(0.3, 0.38)
-    row = np.floor(v / pitch)
-    across = (u / pitch + 0.5 * (row % 2)) % 1 - 0.5
-    down = (v / pitch) % 1 - 0.5
-    return radius < edge, np.hypot(across, down) < 0.3, 0.95 + 0.1 * (1 - radius)
-
-
-_TOYS: dict[str, Callable[[random.Random, Floats, Floats], Texture]] = {"ball": _ball, "cube": _cube, "star": _star}
+    ImageDraw.Draw(picture).line(line, fill=jittered(rng, (110, 85, 60), 30), width=thickness)
 
 
 # ---- the surroundings
@@ -228,33 +134,37 @@ _TOYS: dict[str, Callable[[random.Random, Floats, Floats], Texture]] = {"ball": 
 def _background(rng: random.Random, size: Size) -> Image.Image:
     """Return a mottled surface with scratches on it."""
     coarse = (rng.randint(3, 7), rng.randint(3, 6))
-    base = np.array(_jitter(rng, (150, 140, 125), 60), float)
+    base = np.array(jittered(rng, (150, 140, 125), 60), float)
     mottle = _noise(rng, (coarse[1], coarse[0], 3)) * 70 - 35
     small = Image.fromarray((base + mottle).clip(0, 255).astype(np.uint8), "RGB")
     picture = small.resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.randint(4, 14)):
         start, end = _point(rng, size), _point(rng, size)
-        draw.line((*start, *end), fill=_jitter(rng, (base[0], base[1], base[2]), 45), width=rng.randint(1, 4))
+        draw.line((*start, *end), fill=jittered(rng, (base[0], base[1], base[2]), 45), width=rng.randint(1, 4))
     return picture
 
 
 def _distractor(rng: random.Random, picture: Image.Image) -> None:
-    """Draw something that is no toy: a plain disk, plain polygon, ring, ruled paper or a speckled patch."""
+    """Draw something that is no toy: a plain disk, star or polygon, a ring, ruled paper or a speckled patch."""
     draw = ImageDraw.Draw(picture)
     x, y = _point(rng, picture.size)
-    radius = round(min(picture.size) * rng.uniform(0.04, 0.16))
-    colour = _jitter(rng, rng.choice(_PALETTE), 25)
-    kind = rng.choice(("disk", "ring", "polygon", "ruled", "speckled"))
+    radius = round(min(picture.size) * rng.uniform(0.05, 0.2))
+    colour = jittered(rng, rng.choice(PALETTE), 25)
+    kind = rng.choice(("disk", "star", "ring", "polygon", "ruled", "speckled"))
     if kind == "disk":
         draw.ellipse((x - radius, y - round(radius * rng.uniform(0.6, 1)), x + radius, y + radius), fill=colour)
+    elif kind == "star":
+        turn = rng.uniform(0, 2 * math.pi)
+        tips = [(turn + n * math.pi / 5, radius * (0.5 if n % 2 else 1)) for n in range(10)]
+        draw.polygon([(x + far * math.cos(angle), y + far * math.sin(angle)) for angle, far in tips], fill=colour)
     elif kind == "ring":
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=max(2, radius // 4))
     elif kind == "polygon":
         angles = sorted(rng.uniform(0, 2 * math.pi) for _ in range(rng.randint(3, 6)))
         draw.polygon([(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles], fill=colour)
     elif kind == "ruled":
-        draw.rectangle((x - radius, y - radius, x + radius, y + radius), fill=_jitter(rng, (225, 220, 205), 20))
+        draw.rectangle((x - radius, y - radius, x + radius, y + radius), fill=jittered(rng, (225, 220, 205), 20))
         for offset in range(-radius + 3, radius, 6):
             draw.line((x - radius + 2, y + offset, x + radius - 2, y + offset), fill=colour, width=1)
     else:
@@ -283,11 +193,6 @@ def _noise(rng: random.Random, shape: tuple[int, ...]) -> Floats:
 
 def _point(rng: random.Random, size: Size) -> tuple[int, int]:
     return rng.randrange(size[0]), rng.randrange(size[1])
-
-
-def _jitter(rng: random.Random, colour: tuple[float, float, float], by: int) -> Colour:
-    red, green, blue = (min(max(round(part + rng.uniform(-by, by)), 0), 255) for part in colour)
-    return red, green, blue
 
 
 # ---- the files

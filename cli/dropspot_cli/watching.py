@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from dropspot import documents
+from dropspot.errors import TransientError
 from dropspot.ports import ObjectStore
 from dropspot.runs import Run
 from dropspot_cli.console import counted, duration
@@ -34,6 +35,8 @@ class Watcher:
     console: Console
     open_log: Callable[[str], LogReader] = JobLog
     sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    patience: float = 6 * 3600  # seconds without news, after which watching is given up
     _told: set[str] = field(default_factory=set)
     _epochs: list[Epoch] = field(default_factory=list)
     _reader: EpochReader = field(default_factory=EpochReader)
@@ -43,12 +46,19 @@ class Watcher:
         """Follow the run to its end and return where it ended; raise RunFailedError where it failed or was refused."""
         self.console.print(f"Run [bold]{self.run.run_id}[/]")
         now = snapshot(self.store, self.run)
+        news, heard = -1, self.clock()
         with self.console.status("waiting for the first job") as status:
             while True:
-                self._tell_epochs(now)
-                self._tell_stages(now)
+                self._tell(now)
                 if now.has_ended:
                     break
+                if len(now.documents) + len(self._epochs) > news:
+                    news, heard = len(now.documents) + len(self._epochs), self.clock()
+                elif self.clock() - heard >= self.patience:
+                    raise TransientError(
+                        f"Nothing has been heard of the run {self.run.run_id} for {duration(self.patience)}, while"
+                        f" {_TITLES[now.stage]}: look at the job's log, then `dropspot watch {self.run.run_id}` again."
+                    )
                 self._show(status, now)
                 self.sleep(1.0)
                 now = snapshot(self.store, self.run, now)
@@ -59,8 +69,10 @@ class Watcher:
         seconds = now.seconds(stage, datetime.now(UTC)) or 0.0
         status.update(f"{_TITLES[stage]} for {duration(seconds)}")
 
-    def _tell_stages(self, now: Snapshot) -> None:
+    def _tell(self, now: Snapshot) -> None:
         for stage in STAGES:
+            if stage == "train":
+                self._tell_epochs(now)
             if stage not in self._told and now.ended(stage) is not None:
                 self._told.add(stage)
                 self._line("[green]✓[/]", stage, now.seconds(stage), self._outcome(stage, now))

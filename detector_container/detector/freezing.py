@@ -56,6 +56,8 @@ def split(symbol: mx.sym.Symbol, frozen: frozenset[str]) -> Split:
     names = tuple(nodes[index]["name"] for index in cut)
     internals = symbol.get_internals()
     trunk = mx.sym.Group([internals[f"{name}_output"] for name in names])
+    if trunk.list_arguments() == ["data"]:  # nothing but padding: not worth a graph of its own
+        return Split(None, (), symbol)
     for index in cut:
         nodes[index] = {"op": "null", "name": nodes[index]["name"], "inputs": []}
     return Split(trunk, names, mx.sym.load_json(json.dumps(graph)))

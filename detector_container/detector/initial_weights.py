@@ -1,6 +1,7 @@
 """The parameters a training starts from."""
 
 import math
+from dataclasses import dataclass
 
 import mxnet as mx
 import numpy as np
@@ -13,10 +14,17 @@ Array = npt.NDArray[np.float32]
 _BACKGROUND_BIAS = 2.0  # most anchors see background: the first steps need not learn it
 
 
-def initial_weights(
-    network: Network, seed: int, pretrained: dict[str, Array]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return parameters and batch normalisation's statistics by name, pretrained where given, else drawn.
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """Parameters and batch normalisation's statistics by name, and which of the parameters are pretrained."""
+
+    parameters: dict[str, Array]
+    statistics: dict[str, Array]
+    pretrained: frozenset[str]
+
+
+def initial_weights(network: Network, seed: int, pretrained: dict[str, Array]) -> InitialWeights:
+    """Return the network's weights, pretrained where given, else drawn.
 
     Convolutions are drawn after He et al.; the class head from N(0, 0.01) with a bias towards background. Raises
     ValueError where a pretrained tensor has another shape than the network's.
@@ -39,7 +47,7 @@ def initial_weights(
     statistics = {}
     for name, size in zip(network.symbol.list_auxiliary_states(), statistic_shapes, strict=True):
         statistics[name] = np.ones(size, np.float32) if name.endswith("_var") else np.zeros(size, np.float32)
-    return parameters, statistics
+    return InitialWeights(parameters, statistics, frozenset(parameters) & frozenset(pretrained))
 
 
 def _drawn(name: str, shape: tuple[int, ...], num_classes: int, rng: np.random.Generator) -> Array:

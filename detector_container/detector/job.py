@@ -49,7 +49,7 @@ def run_job(paths: ContainerPaths, settings: Settings, given: dict[str, str], st
     training = Training(
         network=network,
         settings=settings,
-        graph=TrainingGraph(network, settings, *initial_weights(network, settings.seed, pretrained)),
+        graph=TrainingGraph(network, settings, initial_weights(network, settings.seed, pretrained)),
         batches=Batches(
             samples=samples,
             anchors=anchor_boxes(network.levels),

@@ -12,12 +12,16 @@ import numpy.typing as npt
 
 from detector.batches import Batch
 from detector.freezing import frozen_parameters, split
-from detector.initial_weights import as_ndarrays
+from detector.initial_weights import InitialWeights, as_ndarrays
 from detector.loss import detection_loss
 from detector.networks import Network
 from detector.settings import Settings
 
 Array = npt.NDArray[np.float32]
+
+# Of the learning rate, for weights that come from ImageNet: fast enough to adapt, too slow for the first steps' random
+# heads to undo what they know.
+_PRETRAINED_RATE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,12 @@ class StepLoss:
 class TrainingGraph:
     """The mutable state of a training: weights, statistics, the optimiser's memory and the averaged weights."""
 
-    def __init__(
-        self, network: Network, settings: Settings, parameters: dict[str, Array], statistics: dict[str, Array]
-    ) -> None:
+    def __init__(self, network: Network, settings: Settings, start: InitialWeights) -> None:
         self._settings = settings
         shape = (settings.mini_batch_size, 3, network.image_shape, network.image_shape)
         frozen = frozen_parameters(network.symbol, settings.freeze_layer_pattern)
         parts = split(network.symbol, frozen)
-        weights = as_ndarrays(parameters | statistics)
+        weights = as_ndarrays(start.parameters | start.statistics)
         self._trunk = None
         inputs: dict[str, tuple[int, ...]] = {"data": shape}
         if parts.trunk is not None:
@@ -60,7 +62,7 @@ class TrainingGraph:
             if name not in names | set(parts.rest.list_auxiliary_states())
         }
         self._fixed |= {name: self._rest.arg_dict[name] for name in names & frozen}
-        self._optimizer = _optimizer(settings, self.trained)
+        self._optimizer = _optimizer(settings, self.trained, start.pretrained)
         self._memory = {
             name: self._optimizer.create_state(place, self._rest.arg_dict[name])
             for place, name in enumerate(self.trained)
@@ -143,13 +145,14 @@ def _bound(
     )
 
 
-def _optimizer(settings: Settings, names: tuple[str, ...]) -> Any:
+def _optimizer(settings: Settings, names: tuple[str, ...], pretrained: frozenset[str]) -> Any:
     options: dict[str, float] = {"learning_rate": settings.learning_rate}
     if settings.optimizer == "sgd":
         options["momentum"] = settings.momentum
     optimizer = mx.optimizer.create(
         settings.optimizer, wd=settings.weight_decay, param_idx2name=dict(enumerate(names)), **options
     )
+    optimizer.set_lr_mult(dict.fromkeys(pretrained & set(names), _PRETRAINED_RATE))
     optimizer.set_wd_mult({})  # MXNet's default: weights decay, biases and normalisation don't
     return optimizer
 

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the project's checkout")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="state folder, as a rule ROOT/.dropspot")
+    parser.add_argument("--descriptor", type=int, help="file descriptor of a socket that is bound to the port already")
     parser.add_argument("--images", type=Path, help="JSON table of images to use instead of the checkout's")
     options = parser.parse_args()
     root, state = options.root.resolve(), options.state.resolve()
@@ -28,7 +29,7 @@ def main() -> None:
         environment = {**os.environ, **server_environment(state, options.port)}
         os.execve(sys.executable, [sys.executable, "-m", "dropspot_local", *sys.argv[1:]], environment)  # noqa: S606
     table = images.read_images(options.images) if options.images else images.checkout_images(root)
-    importlib.import_module("dropspot_local.server").run(root, state, options.port, table)
+    importlib.import_module("dropspot_local.server").run(root, state, options.port, options.descriptor, table)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Starting and stopping the embedded cloud of a checkout.
 
 There is one server per state folder. `cloud.pid` names it for good: its pid together with the time it was started, so
-that a pid which another process has got since is not mistaken for it. An exclusive lock keeps two starts apart.
+that a pid which another process has got since is not mistaken for it. A lock on the checkout's folder keeps two starts apart.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 KEPT = "results"
 """What `stop` leaves in the state folder: the pictures with boxes."""
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Servers that this process has started: they outlive the calls, and whoever ends one must also wait for it."""
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "USER", "LD_LIBRARY_PATH")
 
 
@@ -71,14 +73,15 @@ def start(root: Path, *, state: Path | None = None, images: Path | None = None) 
     doesn't come up; whatever it has left by then is cleared away, also when the wait is interrupted.
     """
     root, folder = root.resolve(), _state(root, state)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with _locked(root):
+        folder.mkdir(parents=True, exist_ok=True)
         running = status(root, state=folder)
         if running is not None:
             return running
         _clear_remains(folder)
-        port = free_port()
-        process = _spawn(root, folder, port, images)
+        with bound_socket() as listener:
+            process = _spawn(root, folder, listener, images)
+            port = int(listener.getsockname()[1])
         try:
             cloud = Cloud(process.pid, _start_time(process.pid), port, str(folder))
             (folder / "cloud.pid").write_text(json.dumps(asdict(cloud)), encoding="utf-8")
@@ -94,14 +97,13 @@ def stop(root: Path, *, state: Path | None = None) -> bool:
     folder = _state(root, state)
     if not folder.is_dir():
         return False
-    with _locked(folder):
+    with _locked(root):
         running = status(root, state=folder)
         if running is not None:
             _end(running.pid, folder)
         ended = _clear_remains(folder)
-    (folder / "cloud.lock").unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it still holds results
-        folder.rmdir()
+        if not any(folder.iterdir()):
+            folder.rmdir()
     return running is not None or ended > 0
 
 
@@ -114,16 +116,20 @@ def status(root: Path, *, state: Path | None = None) -> Cloud | None:
     return cloud if processes.start_time(cloud.pid) == cloud.started else None
 
 
-def free_port(first: int = FIRST_PORT) -> int:
-    """`first` when nothing has it, else one that the system chooses."""
+def bound_socket(first: int = FIRST_PORT) -> socket.socket:
+    """A socket bound to `first` when nothing has it, else to a port that the system chooses.
+
+    The server inherits it, so nobody can take the port between the choice and the start.
+    """
     for port in (first, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            listener.close()
+            continue
+        return listener
     raise CloudError(f"No port of {HOST} is free.")
 
 
@@ -132,21 +138,26 @@ def _state(root: Path, state: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "cloud.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def _locked(root: Path) -> Iterator[None]:
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
-def _spawn(root: Path, folder: Path, port: int, images: Path | None) -> subprocess.Popen[bytes]:
+def _spawn(root: Path, folder: Path, listener: socket.socket, images: Path | None) -> subprocess.Popen[bytes]:
     (folder / "tmp").mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "dropspot_local", "--root", str(root), "--port", str(port), "--state", str(folder)]
+    port, descriptor = int(listener.getsockname()[1]), listener.fileno()
+    command = [sys.executable, "-m", "dropspot_local", "--root", str(root), "--state", str(folder)]
+    command += ["--port", str(port), "--descriptor", str(descriptor)]
     if images is not None:
         command += ["--images", str(images.resolve())]
     # Handlers inherit the server's environment, so it gets nothing of the caller's but what programs need.
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     with (folder / "cloud.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env={**environment, **server_environment(folder, port)},
             cwd=folder,
@@ -154,7 +165,10 @@ def _spawn(root: Path, folder: Path, port: int, images: Path | None) -> subproce
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[descriptor],
         )
+    _children[process.pid] = process
+    return process
 
 
 def _start_time(pid: int) -> int:
@@ -193,6 +207,8 @@ def _end(pid: int, folder: Path) -> None:
     while processes.start_time(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     processes.send(pid, signal.SIGKILL)
+    if pid in _children:
+        _children.pop(pid).wait()
     processes.end_marked(folder)
 
 
@@ -200,7 +216,7 @@ def _clear_remains(folder: Path) -> int:
     """End what a killed server has left, remove everything but the results. Returns how many processes there were."""
     ended = processes.end_marked(folder)
     for entry in folder.iterdir():
-        if entry.name in (KEPT, "cloud.lock"):
+        if entry.name == KEPT:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)

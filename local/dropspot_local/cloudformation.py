@@ -21,7 +21,7 @@ def restore_dropped_properties() -> None:
     """Wrap the handlers of the resource types concerned."""
     for resource_type, finish in (
         ("AWS::Lambda::Function", _reserve_concurrency),
-        ("AWS::Lambda::EventSourceMapping", _enable_mapping),
+        ("AWS::Lambda::EventSourceMapping", _finish_mapping),
     ):
         handlers = provisioners._RESOURCE_HANDLERS[resource_type]
         handlers["create"] = _finished_create(handlers["create"], finish)
@@ -54,6 +54,10 @@ def _reserve_concurrency(function_name: str, properties: Properties) -> None:
         lambda_svc._put_function_concurrency(function_name, {"ReservedConcurrentExecutions": int(reserved)})
 
 
-def _enable_mapping(mapping_id: str, properties: Properties) -> None:
-    enabled = str(properties.get("Enabled", True)).lower() != "false"
-    lambda_svc._update_esm(mapping_id, {"Enabled": enabled})
+def _finish_mapping(mapping_id: str, properties: Properties) -> None:
+    changes: Properties = {"Enabled": str(properties.get("Enabled", True)).lower() != "false"}
+    scaling = properties.get("ScalingConfig")
+    if scaling:
+        # A number parameter arrives as a text, which the poller then can't compare.
+        changes["ScalingConfig"] = {name: int(value) for name, value in scaling.items()}
+    lambda_svc._update_esm(mapping_id, changes)

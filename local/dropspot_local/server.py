@@ -21,16 +21,20 @@ from dropspot_local.sagemaker.plugin import SageMakerPlugin
 from dropspot_local.settings import HOST
 
 
-def run(root: Path, state: Path, port: int, images: ImageTable) -> None:
-    """Serve until SIGTERM or SIGINT, then end every job, endpoint and Lambda worker."""
-    asyncio.run(_serve(root, state, port, images))
+def run(root: Path, state: Path, port: int, descriptor: int | None, images: ImageTable) -> None:
+    """Serve until SIGTERM or SIGINT, then end every job, endpoint and Lambda worker.
+
+    `descriptor` is a socket bound to the port, where the caller has one; otherwise the port is bound here.
+    """
+    bind = f"{HOST}:{port}" if descriptor is None else f"fd://{descriptor}"
+    asyncio.run(_serve(root, state, port, bind, images))
 
 
-async def _serve(root: Path, state: Path, port: int, images: ImageTable) -> None:
+async def _serve(root: Path, state: Path, port: int, bind: str, images: ImageTable) -> None:
     plugin = SageMakerPlugin(root=root, state=state, endpoint_url=f"http://{HOST}:{port}", images=images)
     hooks.install(root, plugin.handle)
     config = Config()
-    config.bind = [f"{HOST}:{port}"]
+    config.bind = [bind]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     stopping = asyncio.Event()

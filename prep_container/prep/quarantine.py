@@ -22,7 +22,7 @@ CODES: dict[str, str] = {
     "no_annotation": "a picture that no annotation describes",
     "not_an_image": "named like a picture, but the content is none",
     "corrupt_image": "a picture that cannot be decoded completely",
-    "image_too_large": "a picture with more pixels than any camera's",
+    "image_too_large": "a picture with more pixels than can be decoded safely",
     "no_usable_box": "a picture left with no box",
     "duplicate_image": "the same pixels and the same boxes as another picture",
     # Boxes that are left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,7 @@ def _warnings(shared: Shared, classes: Sequence[str], listed: ListedNames, quara
             hint = f"; it takes {ENOUGH_TO_HOLD_OUT}" if pictures < ENOUGH_TO_HOLD_OUT else ""
             warnings.append(f"class {name!r} is not in {' or '.join(absent)}: it has {pictures} pictures{hint}")
     if listed.lists:
-        warnings.append(
-            f"the split is by content; the data set's own lists are not followed: {', '.join(listed.lists)}"
-        )
+        warnings.append(f"the split is by content; the data set's own lists are not followed: {_few(listed.lists)}")
     for code, sentence in (
         ("wrong_extension", "pictures are another format than their name says"),
         ("size_mismatch", "annotations state another size than their picture has"),
@@ -87,3 +85,9 @@ def _warnings(shared: Shared, classes: Sequence[str], listed: ListedNames, quara
         if count := quarantine.counts(left_out=False).get(code):
             warnings.append(f"{count} {sentence}")
     return warnings
+
+
+def _few(names: Iterable[str]) -> str:
+    """The names, or the first three and how many more there are."""
+    known = list(names)
+    return ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")

@@ -31,8 +31,9 @@ def split(pictures: Sequence[LabelledPicture], plan: SplitPlan) -> dict[str, lis
     """Share the pictures out, each class by the plan's shares as nearly as whole pictures allow.
 
     Every class is in train. A class with at least three different pictures is also in validation and test, unless
-    other classes need those pictures for training. Each side comes in the order of the draw, which is a shuffle.
-    Raises InvalidInputError where validation or test would be empty.
+    other classes need those pictures for training. Where no class has three, what training can spare is held out.
+    Each side comes in the order of the draw, which is a shuffle. Raises InvalidInputError where validation or test
+    would be empty.
     """
     groups = _groups(pictures, plan.seed)
     sides: dict[str, str] = {}
@@ -44,7 +45,7 @@ def split(pictures: Sequence[LabelledPicture], plan: SplitPlan) -> dict[str, lis
     if missing:
         raise InvalidInputError(
             f"{len(groups)} different usable pictures are too few to split: nothing is left for {' and '.join(missing)}"
-            f" (a class needs at least {ENOUGH_TO_HOLD_OUT} pictures before any is held out)"
+            " (every class stays in training)"
         )
     shared: dict[str, list[LabelledPicture]] = {side: [] for side in SPLITS}
     for group in groups:
@@ -102,7 +103,7 @@ def _line_up(count: int, shares: tuple[float, float, float]) -> list[str]:
 
 
 def _repair(groups: Sequence[_Group], sides: dict[str, str]) -> None:
-    """Bring classes to sides they are missing from, by moving pictures that no class needs where they are.
+    """Bring classes to sides they are missing from, and pictures to empty sides, by moving what nothing needs.
 
     Strata are drawn one by one, so a class whose pictures are spread over the strata of rarer ones may have missed a
     side although it has enough of them.
@@ -114,9 +115,19 @@ def _repair(groups: Sequence[_Group], sides: dict[str, str]) -> None:
         for side in SPLITS[1:]:
             if any(sides[group.key] == side for group in members):
                 continue
-            movable = next((group for group in members if not _needed(group, holders, sides)), None)
-            if movable:
-                sides[movable.key] = side
+            _move_one(members, side, holders, sides)
+    for side in SPLITS[1:]:
+        if side not in sides.values():  # no class has enough pictures; hold out some of which training has another
+            _move_one(groups, side, holders, sides)
+
+
+def _move_one(
+    candidates: Sequence[_Group], side: str, holders: Mapping[str, Sequence[_Group]], sides: dict[str, str]
+) -> None:
+    """Move the first candidate that nothing needs where it is; none may be."""
+    movable = next((group for group in candidates if not _needed(group, holders, sides)), None)
+    if movable:
+        sides[movable.key] = side
 
 
 def _needed(group: _Group, holders: Mapping[str, Sequence[_Group]], sides: Mapping[str, str]) -> bool:

@@ -65,8 +65,8 @@ class Fleet:
                 server.start(self._health_seconds(name))
             except NotHealthyError:
                 raise FleetError(
-                    f"The primary container for production variant {name} did not pass the ping health check. Please check "
-                    "CloudWatch logs for this endpoint."
+                    f"The primary container for production variant {name} did not pass the ping health check. Please "
+                    "check CloudWatch logs for this endpoint."
                 ) from None
             except StagingError as error:
                 raise FleetError(f"Failed to download model data for production variant {name}: {error}") from error
@@ -341,10 +341,10 @@ class Endpoints:
             endpoint = self._live.get(name)
             return endpoint.fleet if endpoint else None
 
-    def abandon(self, seconds: float) -> None:
-        """End everything because the cloud goes away."""
-        for endpoint in list(self._live.values()):
-            endpoint.abandon(seconds)
+    def abandon(self) -> list[Callable[[float], None]]:
+        """What ends each endpoint, within so many seconds, because the cloud goes away."""
+        with self._records.lock:
+            return [endpoint.abandon for endpoint in self._live.values()]
 
     def _config(self, name: str) -> Record:
         with self._records.lock:

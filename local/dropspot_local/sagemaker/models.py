@@ -59,6 +59,6 @@ def _check_artifact(clients: Clients, url: str) -> None:
     except ClientError as error:
         raise validation(
             f"Could not access model data at {url}. Please ensure that the role exists and that its trust relationship "
-            'policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also ensure '
-            'that the role has "s3:GetObject" permissions and that the object is located in the region.'
+            'policy allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also '
+            'ensure that the role has "s3:GetObject" permissions and that the object is located in the region.'
         ) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -80,13 +82,10 @@ class Service:
 
     def close(self) -> None:
         """End every job and endpoint because the cloud goes away."""
-        for job in self._jobs:
-            if job.status not in ENDED:
-                job.stop_requested.set()
-        for job in self._jobs:
-            if job.status not in ENDED:
-                job.abandon(ABANDON_SECONDS)
-        self.endpoints.abandon(ABANDON_SECONDS)
+        abandon = [job.abandon for job in self._jobs if job.status not in ENDED] + self.endpoints.abandon()
+        if abandon:
+            with ThreadPoolExecutor(len(abandon)) as pool:
+                list(pool.map(lambda end: end(ABANDON_SECONDS), abandon))
 
     def _job_tables(self) -> dict[str, dict[str, Record]]:
         return {
@@ -124,7 +123,8 @@ class Service:
         return {f"{job.prefix}Arn": job.arn}
 
     def _describe_job(self, kind: str, table: dict[str, Record], request: Record) -> Record:
-        return dict(self._job_record(kind, table, request))
+        with self.records.lock:
+            return deepcopy(self._job_record(kind, table, request))
 
     def _job_record(self, kind: str, table: dict[str, Record], request: Record) -> Record:
         name = request[f"{kind}JobName"]

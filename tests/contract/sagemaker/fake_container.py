@@ -28,6 +28,7 @@ def process() -> None:
     print("processing begins")
     time.sleep(float(os.environ.get("SLEEP", "0")))
     source, target = ROOT / "processing" / "input", ROOT / "processing" / "output"
+    target.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.rglob("*")):
         if file.is_file():
             copy = target / file.relative_to(source)

@@ -93,7 +93,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 def test_mutated_pictures_give_a_picture_or_a_sentence() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))
     rng = np.random.default_rng(4)
-    refused = 0
+    outcomes = set()
     for kind in ("JPEG", "PNG", "WEBP", "GIF"):
         original = np.frombuffer(encoded(noise, kind), np.uint8)
         for _ in range(100):
@@ -101,11 +101,10 @@ def test_mutated_pictures_give_a_picture_or_a_sentence() -> None:
             places = rng.integers(0, len(mutated), rng.integers(1, 12))
             mutated[places] = rng.integers(0, 256, len(places))
             try:
-                assert read_picture(mutated.tobytes()).mode == "RGB"
-            except InvalidInputError as error:
-                refused += 1
-                assert str(error)
-    assert 0 < refused < 400
+                outcomes.add(read_picture(mutated.tobytes()).mode)
+            except InvalidInputError:
+                outcomes.add("refused")
+    assert outcomes == {"RGB", "refused"}
 
 
 def test_the_odd_pictures_of_the_world(shared_datasets: Path) -> None:

@@ -107,7 +107,11 @@ def test_too_many_bytes_or_pixels_are_413() -> None:
 
 def test_a_failing_inference_is_500_and_the_server_lives_on() -> None:
     answers = iter([refuse(RuntimeError("broken")), lambda data: Answer(200, 100, ROWS)])
-    patient = client(lambda data: next(answers)(data))
+
+    def answer(data: bytes) -> Answer:
+        return next(answers)(data)
+
+    patient = client(answer)
     failed = patient.post("/invocations", content=b"x", headers=JPEG)
     assert failed.status_code == 500
     assert "RuntimeError" in failed.json()["error"]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.prep.minis import seeded
 
 from prep.boxes import usable_boxes
 from prep.model import Annotation, Box, Kind, PixelBox, SourceFile
@@ -58,6 +59,7 @@ def test_an_unusable_box_is_left_out_with_its_index(box, code) -> None:
 
 
 @given(st.tuples(coordinates, coordinates, coordinates, coordinates), st.integers(1, 1000), st.integers(1, 1000))
+@seeded
 def test_every_box_is_either_sound_or_reported(box, width, height) -> None:
     boxes, entries = checked(box, width, height)
     assert bool(boxes) != any(left_out for _, left_out in entries)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.prep.minis import seeded
 
 from prep.lists import ListedNames
 from prep.matching import match
@@ -124,6 +125,7 @@ names = st.sampled_from(["a", "b", "c", "A", "x/a", "x/b", "y/a"])
     st.dictionaries(names.map("{}.xml".format), st.sampled_from(["", "a.jpg", "b", "c.png", "zzz"]), max_size=6),
     st.sets(names.map("{}.jpg".format), max_size=6),
 )
+@seeded
 def test_every_file_is_used_once_or_named(annotations: dict[str, str], pictures: set[str]) -> None:
     # Reading the content of tied candidates fails here, as nothing is on disk: such ties are another test's.
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.prep.minis import seeded
 
 from prep.recordio import MAGIC, MAX_LENGTH, RecordWriter, frame, pack, read_records, unpack
 
@@ -48,6 +49,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @given(contents=st.lists(payloads, max_size=6))
+@seeded
 def test_any_payload_survives_the_round_trip(contents: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     rec = write(tmp_path_factory.mktemp("rec"), contents)
     assert list(read_records(rec)) == contents
@@ -55,6 +57,7 @@ def test_any_payload_survives_the_round_trip(contents: list[bytes], tmp_path_fac
 
 
 @given(payload=payloads)
+@seeded
 def test_the_magic_word_stands_only_where_a_part_begins(payload: bytes) -> None:
     # A reader that lost its place looks for the word at multiples of four: it must find heads of parts only.
     framed, at, heads = frame(payload), 0, set()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.prep.minis import seeded
 
 from dropspot.errors import InvalidInputError
 from prep import archives
@@ -278,7 +279,7 @@ def _archive_bytes(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(seeded, max_examples=150)
 def test_a_damaged_archive_is_read_or_refused_and_nothing_else(kind: str, tmp_path_factory, data) -> None:
     content = bytearray(_archive_bytes(kind))
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):

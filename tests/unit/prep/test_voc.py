@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.prep.minis import seeded
 
 from prep.model import Annotation, Kind, PixelBox, SourceFile
 from prep.quarantine import Quarantine
@@ -92,7 +93,7 @@ def test_a_size_that_makes_no_sense_is_no_claim(size: str, tmp_path: Path) -> No
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=300)
+@settings(seeded, max_examples=300)
 def test_damaged_xml_is_read_or_left_out_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     content = bytearray(LABELIMG.encode())
     for at in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=5)):

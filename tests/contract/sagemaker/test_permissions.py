@@ -1,0 +1,116 @@
+"""IAM holds for SageMaker too: for its callers and for the roles that jobs work under."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+BUCKET = "contract-bucket"
+ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+
+
+@pytest.fixture
+def user(aws):
+    """Makes clients of users who may do what is listed."""
+
+    def make(service: str, *statements: dict[str, object]):
+        name = aws.name("user")
+        aws["iam"].create_user(UserName=name)
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        aws["iam"].put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=json.dumps(document))
+        key = aws["iam"].create_access_key(UserName=name)["AccessKey"]
+        return aws.client(service, key["AccessKeyId"], key["SecretAccessKey"])
+
+    return make
+
+
+def allow(action: str, resource: str, **condition: object) -> dict[str, object]:
+    statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def role_for(aws, name: str, *statements: dict[str, object], service: str = "sagemaker.amazonaws.com") -> str:
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = aws["iam"].create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    aws["iam"].put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=policy)
+    return str(arn)
+
+
+def refused(call, *, action: str, resource: str) -> None:
+    with pytest.raises(ClientError) as error:
+        call()
+    assert error.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert f"is not authorized to perform: {action} on resource: {resource}" in str(error.value)
+
+
+def test_an_operation_is_allowed_on_the_resources_that_the_policy_names(aws, user):
+    mine, other = aws.name("dropspot-a"), aws.name("dropspot-b")
+    pass_role = allow("iam:PassRole", aws.role, StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
+    client = user("sagemaker", allow("sagemaker:CreateTrainingJob", f"{ARN}:training-job/dropspot-a*"), pass_role)
+    client.create_training_job(**aws.training_request(mine))
+    refused(
+        lambda: client.create_training_job(**aws.training_request(other)),
+        action="sagemaker:CreateTrainingJob",
+        resource=f"{ARN}:training-job/{other}",
+    )
+    refused(
+        lambda: client.create_training_job(**aws.training_request(mine, Tags=[{"Key": "k", "Value": "v"}])),
+        action="sagemaker:AddTags",
+        resource=f"{ARN}:training-job/{mine}",
+    )
+    refused(client.list_training_jobs, action="sagemaker:ListTrainingJobs", resource="*")
+
+
+def test_a_role_must_be_passed_on_by_right(aws, user):
+    client = user("sagemaker", allow("sagemaker:*", "*"))
+    request = aws.training_request(aws.name("train"))
+    refused(lambda: client.create_training_job(**request), action="iam:PassRole", resource=aws.role)
+
+
+def test_an_update_needs_the_right_to_the_config_as_well(aws, user):
+    client = user("sagemaker", allow("sagemaker:CreateEndpoint", f"{ARN}:endpoint/*"))
+    refused(
+        lambda: client.create_endpoint(EndpointName="e", EndpointConfigName="c"),
+        action="sagemaker:CreateEndpoint",
+        resource=f"{ARN}:endpoint-config/c",
+    )
+
+
+def test_invoking_needs_the_right_to_the_endpoint(aws, user):
+    client = user("sagemaker-runtime", allow("sagemaker:InvokeEndpoint", f"{ARN}:endpoint/mine"))
+    refused(
+        lambda: client.invoke_endpoint(EndpointName="yours", Body=b"x"),
+        action="sagemaker:InvokeEndpoint",
+        resource=f"{ARN}:endpoint/yours",
+    )
+    with pytest.raises(ClientError, match="Endpoint mine of account 000000000000 not found"):
+        client.invoke_endpoint(EndpointName="mine", Body=b"x")
+
+
+@pytest.mark.parametrize("service", ["lambda.amazonaws.com", None])
+def test_a_role_that_the_service_may_not_assume_is_refused(aws, service):
+    arn = "arn:aws:iam::000000000000:role/none"
+    if service:
+        arn = role_for(aws, aws.name("role"), allow("s3:*", "*"), service=service)
+    with pytest.raises(ClientError, match=f"Could not assume role {arn}"):
+        aws.train(aws.name("train"), RoleArn=arn)
+
+
+def test_a_job_reads_only_what_its_role_may_read(aws):
+    aws.put("secret/data.rec")
+    role = role_for(aws, aws.name("role"), allow("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/secret/"}}
+    job = aws.trained(aws.name("train"), RoleArn=role, InputDataConfig=[{"ChannelName": "train", "DataSource": source}])
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"] == f"ClientError: Data download failed:403 for s3://{BUCKET}/secret/data.rec"
+
+
+def test_a_job_writes_only_where_its_role_may_write(aws):
+    role = role_for(aws, aws.name("role"), allow("s3:GetObject", "*"))
+    job = aws.trained(aws.name("train"), RoleArn=role)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "AccessDenied" in job["FailureReason"]

@@ -1,0 +1,156 @@
+"""Processing jobs as `CreateProcessingJob` and "Build your own processing container" document them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+BUCKET = "contract-bucket"
+
+
+def given(uri: str, path: str = "/opt/ml/processing/input/data") -> list[dict[str, object]]:
+    source = {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    return [{"InputName": "data", "S3Input": source}]
+
+
+def wanted(uri: str, mode: str = "EndOfJob") -> dict[str, object]:
+    target = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/output", "S3UploadMode": mode}
+    return {"Outputs": [{"OutputName": "result", "S3Output": target}]}
+
+
+def described(aws, name):
+    return aws.ended("describe_processing_job", "ProcessingJobStatus", ProcessingJobName=name)
+
+
+def test_inputs_come_in_by_prefix_and_outputs_go_out_at_the_end(aws):
+    name = aws.name("prep")
+    aws.put("in1/a b+c é%.txt", b"hello")
+    aws.put("in1/deep/er.txt", b"there")
+    aws.put("in1/folder/", b"")  # what the console makes of "create folder"
+    aws.processing(
+        name,
+        ProcessingInputs=given(f"s3://{BUCKET}/in1/"),
+        ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out1"),
+        Environment={"GREETING": "hi"},
+    )
+    job = described(aws, name)
+    assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Completed", "all copied")
+    assert job["ProcessingStartTime"] <= job["ProcessingEndTime"]
+    assert sorted(aws.keys("out1/")) == ["data/a b+c é%.txt", "data/deep/er.txt", "seen.json"]  # and not the link
+    assert aws.get("out1/data/a b+c é%.txt") == b"HELLO"
+    seen = json.loads(aws.get("out1/seen.json"))
+    assert seen["hosts"] == {"current_host": "algo-1", "hosts": ["algo-1"]}
+    assert seen["job"]["ProcessingJobArn"] == job["ProcessingJobArn"]
+    assert "GREETING" in seen["environment"]
+    assert not [name for name in seen["environment"] if "KEY" in name or "TOKEN" in name]  # no credentials
+
+
+def test_a_single_object_is_an_input_too(aws):
+    name = aws.name("prep")
+    aws.put("in2/plan.json", b"{}")
+    aws.put("in2/plan.json.bak", b"not asked for, but its key begins the same")
+    aws.processing(
+        name,
+        ProcessingInputs=given(f"s3://{BUCKET}/in2/plan.json"),
+        ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out2/"),
+    )
+    assert described(aws, name)["ProcessingJobStatus"] == "Completed"
+    assert sorted(aws.keys("out2/data/")) == ["plan.json", "plan.json.bak"]  # S3Prefix means prefix
+
+
+def test_a_failed_container_leaves_its_message_and_no_output(aws):
+    name = aws.name("prep")
+    aws.processing(
+        name, Environment={"FAIL": "No annotation was found."}, ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out3")
+    )
+    job = described(aws, name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["ExitMessage"] == "No annotation was found."
+    assert job["FailureReason"] == "AlgorithmError: No annotation was found., exit code: 1"
+    assert aws.keys("out3/") == []
+
+
+def test_an_input_without_objects_fails_the_job_by_name(aws):
+    name = aws.name("prep")
+    aws.processing(name, ProcessingInputs=given(f"s3://{BUCKET}/nothing/here/"))
+    job = described(aws, name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert f'No S3 objects found under S3 URL "s3://{BUCKET}/nothing/here/"' in job["FailureReason"]
+
+
+def test_a_key_that_leads_out_of_the_folder_fails_the_job(aws):
+    name = aws.name("prep")
+    aws.put("in4/../../escape.txt")
+    aws.processing(name, ProcessingInputs=given(f"s3://{BUCKET}/in4/"))
+    assert "leads out of the container's folder" in described(aws, name)["FailureReason"]
+
+
+def test_an_unknown_image_fails_the_job_by_name(aws):
+    name = aws.name("prep")
+    aws.processing(name, AppSpecification={"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/other:1"})
+    assert "123456789012.dkr.ecr.us-east-1.amazonaws.com/other:1" in described(aws, name)["FailureReason"]
+
+
+def test_a_job_over_its_time_is_stopped(aws):
+    name = aws.name("prep")
+    aws.processing(name, Environment={"SLEEP": "30"}, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert described(aws, name)["ProcessingJobStatus"] == "Stopped"
+
+
+def test_a_job_can_be_stopped_once(aws, events):
+    name = aws.name("prep")
+    aws.processing(name, Environment={"SLEEP": "30"})
+    time.sleep(0.3)
+    aws["sagemaker"].stop_processing_job(ProcessingJobName=name)
+    assert described(aws, name)["ProcessingJobStatus"] == "Stopped"
+    with pytest.raises(ClientError, match="is in status Stopped") as refused:
+        aws["sagemaker"].stop_processing_job(ProcessingJobName=name)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    statuses = [event["detail"]["ProcessingJobStatus"] for event in events()]
+    assert statuses[-2:] == ["Stopping", "Stopped"]
+
+
+def test_a_name_is_never_free_again(aws):
+    name = aws.name("prep")
+    aws.processing(name)
+    described(aws, name)
+    with pytest.raises(ClientError) as refused:
+        aws.processing(name)
+    assert refused.value.response["Error"]["Code"] == "ResourceInUse"
+
+
+def test_the_output_is_in_the_log(aws):
+    name = aws.name("prep")
+    aws.processing(name)
+    described(aws, name)
+    assert aws.log("/aws/sagemaker/ProcessingJobs", f"{name}/algo-1-") == ["processing begins"]
+
+
+def test_the_event_has_the_documented_shape(aws, events):
+    name = aws.name("prep")
+    aws.put("in5/a.txt")
+    aws.processing(
+        name,
+        ProcessingInputs=given(f"s3://{BUCKET}/in5/"),
+        ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out5"),
+    )
+    described(aws, name)
+    event = events()[-1]
+    assert event["detail-type"] == "SageMaker Processing Job State Change"
+    assert event["source"] == "aws.sagemaker"
+    assert event["resources"] == [f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{name}"]
+    detail = event["detail"]
+    assert (detail["ProcessingJobName"], detail["ProcessingJobStatus"]) == (name, "Completed")
+    assert detail["ProcessingInputs"][0]["S3Input"]["S3DataType"] == "S3PREFIX"
+    assert detail["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3UploadMode"] == "ENDOFJOB"
+    assert detail["ProcessingEndTime"] > 1_600_000_000_000  # milliseconds, as a number
+    assert "ExitMessage" not in detail
+
+
+@pytest.mark.parametrize("path", ["/tmp/x", "/opt/ml/processing", "/opt/ml/processing/../model"])
+def test_local_paths_are_below_the_processing_folder(aws, path):
+    with pytest.raises(ClientError, match="LocalPath"):
+        aws.processing(aws.name("prep"), ProcessingInputs=given(f"s3://{BUCKET}/in1/", path))

@@ -1,0 +1,143 @@
+"""What the service refuses before anything happens, in its own words."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def code_and_message(refused) -> tuple[str, str]:
+    error = refused.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_a_missing_member_must_not_be_null(aws):
+    with pytest.raises(ClientError) as refused:
+        aws["sagemaker"].create_training_job(TrainingJobName="x")
+    code, message = code_and_message(refused)
+    assert code == "ValidationException"
+    assert message.startswith("5 validation errors detected: Value null at 'algorithmSpecification' failed to satisfy")
+    assert "Value null at 'roleArn' failed to satisfy constraint: Member must not be null" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"TrainingJobName": "under_score"},
+            "Value 'under_score' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular "
+            "expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+        ),
+        (
+            {"TrainingJobName": "x" * 64},
+            f"Value '{'x' * 64}' at 'trainingJobName' failed to satisfy constraint: Member must have length less than "
+            "or equal to 63",
+        ),
+        (
+            {"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
+            "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have value "
+            "greater than or equal to 1",
+        ),
+        (
+            {"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Fast"}},
+            "Value 'Fast' at 'algorithmSpecification.trainingInputMode' failed to satisfy constraint: Member must "
+            "satisfy enum value set: [Pipe, File, FastFile]",
+        ),
+        (
+            {"HyperParameters": {"key": "x" * 2501}},
+            "at 'hyperParameters.key.member' failed to satisfy constraint: Member must have length less than or equal "
+            "to 2500",
+        ),
+    ],
+)
+def test_constraints_of_the_model_hold(aws, changes, expected):
+    with pytest.raises(ClientError) as refused:
+        aws["sagemaker"].create_training_job(**aws.training_request(aws.name("refused"), **changes))
+    code, message = code_and_message(refused)
+    assert code == "ValidationException"
+    assert expected in message
+
+
+def test_a_wrong_type_is_a_serialization_error(aws):
+    with pytest.raises(ClientError, match=r"hyperParameters\.epochs\.member must be string") as refused:
+        call(aws, "CreateTrainingJob", aws.training_request("x", HyperParameters={"epochs": 3}))
+    assert code_and_message(refused)[0] == "SerializationException"
+
+
+def test_a_misspelt_parameter_is_refused(aws):
+    with pytest.raises(ClientError, match="Unknown parameter 'stoppingCondition.maxRuntimeInSecond'"):
+        call(aws, "CreateTrainingJob", aws.training_request("x", StoppingCondition={"MaxRuntimeInSecond": 3}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount = 2"),
+        ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}}, "input mode Pipe"),
+        ({"DebugHookConfig": {"S3OutputPath": "s3://bucket/x"}}, "DebugHookConfig.S3OutputPath"),
+    ],
+)
+def test_a_parameter_that_has_no_effect_here_is_refused_by_name(aws, changes, named):
+    with pytest.raises(ClientError, match="The embedded cloud doesn't support CreateTrainingJob's") as refused:
+        aws.train(aws.name("refused"), **changes)
+    assert named in str(refused.value)
+
+
+def test_an_operation_that_is_not_there_is_refused_by_name(aws):
+    with pytest.raises(ClientError, match="CreateHyperParameterTuningJob") as refused:
+        call(aws, "CreateHyperParameterTuningJob", {})
+    assert code_and_message(refused)[0] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code", "message"),
+    [
+        ("describe_processing_job", {"ProcessingJobName": "no"}, "ResourceNotFound", "Could not find requested job with name: no"),
+        ("describe_transform_job", {"TransformJobName": "no"}, "ResourceNotFound", "Could not find requested job with name: no"),
+        ("describe_training_job", {"TrainingJobName": "no"}, "ValidationException", "Requested resource not found."),
+        ("stop_training_job", {"TrainingJobName": "no"}, "ValidationException", "Requested resource not found."),
+        ("describe_model", {"ModelName": "no"}, "ValidationException", "Could not find model"),
+        ("delete_model", {"ModelName": "no"}, "ValidationException", "Could not find model"),
+        ("describe_endpoint_config", {"EndpointConfigName": "no"}, "ValidationException", "Could not find endpoint config"),
+        ("delete_endpoint_config", {"EndpointConfigName": "no"}, "ValidationException", "Could not find endpoint config"),
+        ("describe_endpoint", {"EndpointName": "no"}, "ValidationException", "Could not find endpoint"),
+        ("delete_endpoint", {"EndpointName": "no"}, "ValidationException", "Could not find endpoint"),
+    ],
+)
+def test_what_is_missing_is_named(aws, operation, request_, code, message):
+    with pytest.raises(ClientError) as refused:
+        getattr(aws["sagemaker"], operation)(**request_)
+    assert code_and_message(refused)[0] == code
+    assert message in code_and_message(refused)[1]
+
+
+def test_a_config_needs_its_models(aws):
+    with pytest.raises(ClientError, match="Could not find model"):
+        aws.config(aws.name("config"), "no-such-model")
+
+
+def test_a_model_needs_its_artifact(aws):
+    with pytest.raises(ClientError, match="Could not access model data at s3://contract-bucket/none.tar.gz"):
+        aws.model(aws.name("model"), data="s3://contract-bucket/none.tar.gz")
+
+
+def call(aws, operation: str, request: dict[str, object]) -> None:
+    """Send a request as it is: botocore's client would put a wrong one right, or not know the parameter."""
+    address = urlsplit(aws.url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port)
+    headers = {
+        "X-Amz-Target": f"SageMaker.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request, SignedHeaders=host, "
+        "Signature=00",
+    }
+    connection.request("POST", "/", json.dumps(request), headers)
+    response = connection.getresponse()
+    body = json.loads(response.read())
+    connection.close()
+    if response.status >= 400:
+        raise ClientError({"Error": {"Code": body["__type"], "Message": body["message"]}}, operation)

@@ -1,0 +1,95 @@
+"""Batch transform jobs as `CreateTransformJob` documents them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+BUCKET = "contract-bucket"
+
+
+def start(aws, model: str, prefix: str, **changes: object) -> str:
+    name = aws.name("eval")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix}"}}
+    request = {
+        "TransformJobName": name,
+        "ModelName": model,
+        "TransformInput": {"DataSource": source, "ContentType": "application/x-image"},
+        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/raw/{name}/", "Accept": "application/json"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    aws["sagemaker"].create_transform_job(**(request | changes))
+    return name
+
+
+def ended(aws, name: str) -> dict[str, object]:
+    return aws.ended("describe_transform_job", "TransformJobStatus", TransformJobName=name)
+
+
+@pytest.fixture(scope="module")
+def model(aws) -> str:
+    return aws.model(aws.name("model"), environment={"NAME": "served"})
+
+
+def test_every_object_below_the_prefix_gets_one_output(aws, model, events):
+    aws.put("pictures/one.jpg", b"12345")
+    aws.put("pictures/a b/tw+o.jpg", b"123")
+    name = start(aws, model, "pictures/")
+    job = ended(aws, name)
+    assert job["TransformJobStatus"] == "Completed"
+    assert aws.keys(f"raw/{name}/") == ["a b/tw+o.jpg.out", "one.jpg.out"]
+    said = json.loads(aws.get(f"raw/{name}/one.jpg.out"))
+    assert said == {"name": "served", "bytes": 5, "type": "application/x-image", "accept": "application/json"}
+    last = events()[-1]
+    assert last["detail-type"] == "SageMaker Transform Job State Change"
+    assert (last["detail"]["TransformJobName"], last["detail"]["TransformJobStatus"]) == (name, "Completed")
+
+
+def test_an_input_that_is_refused_fails_the_job_and_is_named_in_the_data_log(aws, model):
+    aws.put("refused/bad.jpg", b"status 400")
+    name = start(aws, model, "refused/")
+    job = ended(aws, name)
+    assert job["TransformJobStatus"] == "Failed"
+    assert job["FailureReason"] == "ClientError: See job logs for more information"
+    lines = aws.log("/aws/sagemaker/TransformJobs", f"{name}/algo-1-")
+    assert any(f"{BUCKET}/refused/bad.jpg: Bad HTTP status received from algorithm: 400" in line for line in lines)
+
+
+def test_a_server_error_is_tried_again_before_the_job_fails(aws, model):
+    aws.put("broken/bad.jpg", b"status 500")
+    name = start(aws, model, "broken/", ModelClientConfig={"InvocationsMaxRetries": 2})
+    assert ended(aws, name)["FailureReason"] == "AlgorithmError: See job logs for more information"
+    lines = aws.log("/aws/sagemaker/TransformJobs", f"{name}/algo-1-")
+    assert sum("Bad HTTP status received from algorithm: 500" in line for line in lines) == 3
+
+
+def test_an_object_over_the_payload_limit_fails_the_job(aws, model):
+    aws.put("large/a.jpg", b"x" * (1024**2 + 1))
+    job = ended(aws, start(aws, model, "large/", MaxPayloadInMB=1))
+    assert "Too much data for max payload size" in job["FailureReason"]
+
+
+def test_a_container_that_never_gets_healthy_fails_the_job(aws):
+    model = aws.model(aws.name("model"), environment={"EXIT_AT_START": "yes"})
+    aws.put("pictures/one.jpg", b"12345")
+    assert "ping health check" in ended(aws, start(aws, model, "pictures/"))["FailureReason"]
+
+
+def test_a_job_can_be_stopped(aws, model):
+    aws.put("slow/a.jpg", b"sleep 1")
+    aws.put("slow/b.jpg", b"sleep 1")
+    aws.put("slow/c.jpg", b"sleep 1")
+    name = start(aws, model, "slow/")
+    time.sleep(1)
+    aws["sagemaker"].stop_transform_job(TransformJobName=name)
+    assert ended(aws, name)["TransformJobStatus"] == "Stopped"
+    assert len(aws.keys(f"raw/{name}/")) < 3
+
+
+def test_a_missing_model_is_refused(aws):
+    with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model/none"'):
+        start(aws, "none", "pictures/")
+

@@ -1,0 +1,146 @@
+"""One model, three ways to run it: MXNet's graph, the exported graph on ONNX Runtime, the server over HTTP."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from short_trainings import Trained, drawn_picture
+
+from detector import artifacts
+from detector.batches import network_input
+from detector.channel import load_channel
+from detector.evaluation import mean_average_precision
+from detector.networks import build_network
+from detector.pictures import read_picture
+from detector.predictor import Predictor
+
+Environment = Callable[[Path], dict[str, str]]
+
+RAW = """
+import sys
+import numpy as np
+from pathlib import Path
+from detector.served_model import ServedModel
+folder = Path(sys.argv[1])
+np.savez(sys.argv[3], *ServedModel(folder).raw(np.load(sys.argv[2])))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[bytes]:
+    rng = np.random.default_rng(99)
+    return [drawn_picture(rng)[0] for _ in range(6)]
+
+
+def mxnet_weights(folder: Path) -> dict[str, mx.nd.NDArray]:
+    return {name.split(":", 1)[1]: value for name, value in mx.nd.load(str(folder / artifacts.PARAMETERS)).items()}
+
+
+def prepared(folder: Path, pictures: list[bytes]) -> np.ndarray:
+    known = artifacts.Description.read(folder)
+    return np.stack(
+        [network_input(read_picture(data), known.image_shape, known.mean, known.deviation) for data in pictures]
+    )
+
+
+def test_onnx_runtime_answers_what_mxnet_answers(
+    trained: Trained, pictures: list[bytes], serve_python: Path, serve_environment: Environment, tmp_path: Path
+) -> None:
+    inputs = prepared(trained.model, pictures)
+    np.save(tmp_path / "inputs.npy", inputs)
+    command = [serve_python, "-c", RAW, trained.model, tmp_path / "inputs.npy", tmp_path / "answers.npz"]
+    subprocess.run(command, env=serve_environment(tmp_path), check=True, timeout=60)
+    served = np.load(tmp_path / "answers.npz")
+    expected = Predictor(build_network("tiny", 128, 2), mxnet_weights(trained.model)).raw(inputs)
+    for ours, theirs in zip(expected, (served["arr_0"], served["arr_1"]), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def server(trained: Trained, serve_python: Path, serve_environment: Environment) -> Iterator[str]:
+    """The real server on a free port; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = serve_environment(trained.root.folder)
+    env |= {"SAGEMAKER_BIND_TO_PORT": str(port), "DROPSPOT_BIND_HOST": "127.0.0.1"}
+    with subprocess.Popen([serve_python, "-m", "detector.serve"], env=env) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_until_healthy(address, process)
+            yield address
+        finally:
+            process.terminate()
+            assert process.wait(timeout=30) == 0  # it drains and ends by itself
+
+
+def wait_until_healthy(address: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(f"{address}/ping", timeout=2) as response:
+                assert response.status == 200
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError("the server was not healthy in time")
+
+
+def served_rows(address: str, picture: bytes) -> np.ndarray:
+    request = urllib.request.Request(f"{address}/invocations", picture, {"Content-Type": "application/x-image"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return np.array(json.load(response)["prediction"]).reshape(-1, 6)
+
+
+def test_the_server_answers_what_mxnets_own_detection_operator_answers(
+    trained: Trained, pictures: list[bytes], server: str
+) -> None:
+    """The saved symbol ends in MultiBoxDetection: MXNet's decoding and suppression, not ours."""
+    weights = mxnet_weights(trained.model)
+    symbol = mx.sym.load(str(trained.model / artifacts.SYMBOL))
+    inputs = mx.nd.array(prepared(trained.model, pictures))
+    executor = symbol.bind(
+        mx.cpu(),
+        args={name: weights[name] for name in symbol.list_arguments() if name != "data"} | {"data": inputs},
+        aux_states={name: weights[name] for name in symbol.list_auxiliary_states()},
+        grad_req="null",
+    )
+    for picture, theirs in zip(pictures, executor.forward(is_train=False)[0].asnumpy(), strict=True):
+        expected = theirs[theirs[:, 0] >= 0]
+        expected = expected[expected[:, 1] > 0.05]  # the tail's order hangs on the last bit
+        rows = served_rows(server, picture)
+        rows = rows[rows[:, 1] > 0.05]
+        assert len(rows) == len(expected) > 0
+        order, other = (np.lexsort((part[:, 2], -part[:, 1].round(3), part[:, 0])) for part in (rows, expected))
+        np.testing.assert_allclose(rows[order], expected[other], atol=1e-4)
+
+
+def test_the_mean_average_precision_of_training_loop_and_server_agree(trained: Trained, server: str) -> None:
+    channel = trained.root.folder / "input" / "data" / "validation"
+    samples = load_channel(channel, 2, 512, 1)
+    answers = [served_rows(server, sample.compressed) for sample in samples]
+    score = mean_average_precision([sample.labels for sample in samples], answers, 0.5).mean
+    assert abs(score - artifacts.Description.read(trained.model).validation_map) < 1e-3
+
+
+def test_a_broken_model_is_not_served(
+    trained: Trained, serve_python: Path, serve_environment: Environment, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    for path in trained.model.iterdir():
+        (tmp_path / "model" / path.name).write_bytes(path.read_bytes()[: 200 if path.suffix == ".onnx" else None])
+    command = [serve_python, "-m", "detector.serve"]
+    done = subprocess.run(
+        command, env=serve_environment(tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot be served" in done.stdout

@@ -1,0 +1,77 @@
+"""The graphs, against MXNet's own operators and against themselves."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from detector.anchors import AnchorLevel, anchor_boxes
+from detector.freezing import frozen_parameters, split
+from detector.initial_weights import as_ndarrays, initial_weights
+from detector.networks import Network, build_network
+from detector.pretrained import load_weights
+from dropspot.errors import InvalidInputError
+
+
+def test_anchors_are_those_of_multiboxprior() -> None:
+    level = AnchorLevel(7, (0.2, 0.3), (1.0, 2.0, 0.5))
+    theirs = mx.nd.contrib.MultiBoxPrior(mx.nd.zeros((1, 3, 7, 7)), sizes=level.sizes, ratios=level.ratios)
+    np.testing.assert_allclose(anchor_boxes([level]), theirs[0].asnumpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "side"), [("tiny", 128), ("tiny", 150), ("efficientnet-lite0", 300)])
+def test_outputs_have_a_row_for_each_anchor(name: str, side: int) -> None:
+    network = build_network(name, side, 3)
+    _, shapes, _ = network.symbol.infer_shape(data=(2, 3, side, side))
+    anchors = len(anchor_boxes(network.levels))
+    assert shapes == [(2, anchors, 4), (2, anchors, 4)]
+
+
+def test_a_network_that_is_not_there_yet_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError, match=r"base_network is 'resnet-50'.*later"):
+        build_network("resnet-50", 300, 2)
+
+
+def answers(symbol: mx.sym.Symbol, weights: dict[str, mx.nd.NDArray], **inputs: mx.nd.NDArray) -> list[np.ndarray]:
+    executor = symbol.bind(
+        mx.cpu(),
+        args={name: weights[name] for name in symbol.list_arguments() if name not in inputs} | inputs,
+        aux_states={name: weights[name] for name in symbol.list_auxiliary_states()},
+        grad_req="null",
+    )
+    return [value.asnumpy() for value in executor.forward(is_train=False)]
+
+
+def drawn(network: Network) -> dict[str, mx.nd.NDArray]:
+    pretrained = load_weights() if network.pretrained else {}
+    start = initial_weights(network, 0, pretrained)
+    return as_ndarrays(start.parameters | start.statistics)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "pattern", "cut"),
+    [
+        ("tiny", 128, "^(stem|stage[01])", 2),
+        ("efficientnet-lite0", 161, r"^(stem|block[0-4]_)", 1),
+        ("efficientnet-lite0", 161, r"^(stem|block)", 3),
+    ],
+)
+def test_trunk_and_rest_make_the_whole(name: str, side: int, pattern: str, cut: int) -> None:
+    network = build_network(name, side, 2)
+    weights = drawn(network)
+    frozen = frozen_parameters(network.symbol, pattern)
+    parts = split(network.symbol, frozen)
+    assert parts.trunk is not None
+    assert len(parts.cut) == cut
+    assert set(parts.rest.list_arguments()) & frozen == set()
+    picture = mx.nd.random.normal(shape=(1, 3, side, side))
+    between = answers(parts.trunk, weights, data=picture)
+    inputs = {name: mx.nd.array(value) for name, value in zip(parts.cut, between, strict=True)}
+    whole = answers(network.symbol, weights, data=picture)
+    for ours, theirs in zip(answers(parts.rest, weights, **inputs), whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_nothing_is_cut_where_nothing_is_frozen_from_the_start() -> None:
+    network = build_network("tiny", 128, 2)
+    assert split(network.symbol, frozenset()).trunk is None
+    assert split(network.symbol, frozen_parameters(network.symbol, "box_head")).trunk is None
