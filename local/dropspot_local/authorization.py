@@ -36,7 +36,7 @@ def name_lambda_actions() -> None:
 
 
 def name_sources_of_events() -> None:
-    """Give policies the condition key events:source, which ministack doesn't know: a function speaks as itself."""
+    """Give policies the condition key events:source, which ministack lacks: a function speaks as itself."""
     original = iam_actions.request_tag_context
 
     def context(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def name_sources_of_events() -> None:
 
 
 def count_loopback_as_secure() -> None:
-    """Let aws:SecureTransport be true: policies are right to refuse plain HTTP, and requests never leave the machine."""
+    """Let aws:SecureTransport be true: policies may refuse plain HTTP, and requests here stay on the machine."""
     pin = app.pin_request_origin
 
     def pin_secure(source_ip: str, _secure_transport: bool) -> None:

@@ -1,7 +1,8 @@
 """Starting and stopping the embedded cloud of a checkout.
 
 There is one server per state folder. `cloud.pid` names it for good: its pid together with the time it was started, so
-that a pid which another process has got since is not mistaken for it. A lock on the checkout's folder keeps two starts apart.
+that a pid which another process has got since is not mistaken for it. A lock on the checkout's folder keeps two starts
+apart.
 """
 
 from __future__ import annotations

@@ -109,6 +109,7 @@ class Deployed:
 
     def run(self, dataset: str, number: int = 0, seconds: float = 60) -> str:
         """Wait for the data set's run of that number and return its id."""
+
         def begun() -> str | None:
             found = self.runs(dataset)
             return found[number] if len(found) > number else None

@@ -127,6 +127,14 @@ def notifications(deployed: Deployed) -> Callable[[], list[str]]:
     sqs = deployed.client("sqs")
     queue = sqs.create_queue(QueueName="notifications")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     deployed.client("sns").subscribe(TopicArn=deployed.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
     seen: list[str] = []
 

@@ -201,8 +201,8 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
         "use_pretrained_model": "1",
         "freeze_layer_pattern": "^(stem|block[0-4]_)",
         "image_shape": "289",  # 9 x 32 + 1: every halving inside the network is exact, so no map needs lopsided padding
-        "mini_batch_size": str(min(16, samples)),
-        "epochs": str(max(6, min(60, round(130 / samples**0.5)))),
-        "learning_rate": "0.0005",
+        "mini_batch_size": str(min(8, samples)),
+        "epochs": str(max(6, min(60, round(120 / samples**0.5)))),
+        "learning_rate": "0.001",
         "weight_decay": "0.0001",
     }

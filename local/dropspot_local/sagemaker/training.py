@@ -19,6 +19,8 @@ FAILURE_CHARACTERS = 1024
 CHECKPOINT_SYNC_SECONDS = 10
 STAGED_MODES = ("File", "FastFile")
 """Input modes whose files are brought in before training starts; FastFile shows the same files under the same names."""
+_REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
+"""Optional in the model, since jobs without instances came up; every other job needs them."""
 MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
@@ -34,7 +36,12 @@ MESSAGES = {
 
 def check(request: Record) -> None:
     """What the service checks beyond its model, and what is not implemented here."""
+    for member in _REQUIRED:
+        if member not in request:
+            raise validation(f"Invalid request: {member} must be given")
     channels = request.get("InputDataConfig", [])
+    if not all("S3DataSource" in channel["DataSource"] for channel in channels):
+        raise validation("Invalid InputDataConfig: a channel's DataSource must have an S3DataSource")
     names = [channel["ChannelName"] for channel in channels]
     if len(set(names)) != len(names):
         raise validation(f"Duplicate channel names found in the request: {names}")
@@ -145,8 +152,8 @@ class TrainingJob(Job):
 
     def end(self, status: str) -> dict[str, Any]:
         """Enter the last secondary status. Returns end times and billable seconds."""
-        now = time.time()
         self._enter(self._last_status if status == "Stopped" and self._last_status else status)
+        now = time.time()
         with self.records.lock:
             self.record["SecondaryStatusTransitions"][-1]["EndTime"] = now
             started = self.record.get("TrainingStartTime", now)

@@ -110,7 +110,8 @@ class Aws:
 
     def config(self, name: str, *models: str, **variant: Any) -> str:
         variants = [
-            {"VariantName": model, "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1} | variant
+            {"VariantName": model, "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+            | variant
             for model in models
         ]
         self["sagemaker"].create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)

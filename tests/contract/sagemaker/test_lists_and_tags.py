@@ -19,8 +19,8 @@ def test_newest_first_unless_told_otherwise(aws, models):
 
 
 def test_pages_go_on_by_token(aws, models):
-    pages = aws["sagemaker"].get_paginator("list_models").paginate(
-        NameContains="listed", PaginationConfig={"PageSize": 2}
+    pages = (
+        aws["sagemaker"].get_paginator("list_models").paginate(NameContains="listed", PaginationConfig={"PageSize": 2})
     )
     assert [[model["ModelName"] for model in page["Models"]] for page in pages] == [models[:0:-1], models[:1]]
 

@@ -20,8 +20,18 @@ def test_a_missing_member_must_not_be_null(aws):
         aws["sagemaker"].create_training_job(TrainingJobName="x")
     code, message = code_and_message(refused)
     assert code == "ValidationException"
-    assert message.startswith("5 validation errors detected: Value null at 'algorithmSpecification' failed to satisfy")
-    assert "Value null at 'roleArn' failed to satisfy constraint: Member must not be null" in message
+    assert message == (
+        "2 validation errors detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null; "
+        "Value null at 'outputDataConfig' failed to satisfy constraint: Member must not be null"
+    )
+
+
+@pytest.mark.parametrize("member", ["AlgorithmSpecification", "ResourceConfig", "StoppingCondition"])
+def test_a_training_job_needs_what_its_model_leaves_open(aws, member):
+    request = aws.training_request(aws.name("refused"))
+    del request[member]
+    with pytest.raises(ClientError, match=f"{member} must be given"):
+        aws["sagemaker"].create_training_job(**request)
 
 
 @pytest.mark.parametrize(
@@ -29,28 +39,38 @@ def test_a_missing_member_must_not_be_null(aws):
     [
         (
             {"TrainingJobName": "under_score"},
-            "Value 'under_score' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular "
-            "expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+            (
+                "Value 'under_score' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular "
+                "expression pattern: [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+            ),
         ),
         (
             {"TrainingJobName": "x" * 64},
-            f"Value '{'x' * 64}' at 'trainingJobName' failed to satisfy constraint: Member must have length less than "
-            "or equal to 63",
+            (
+                f"Value '{'x' * 64}' at 'trainingJobName' failed to satisfy constraint: Member must have length less "
+                "than or equal to 63"
+            ),
         ),
         (
             {"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
-            "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have value "
-            "greater than or equal to 1",
+            (
+                "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have "
+                "value greater than or equal to 1"
+            ),
         ),
         (
             {"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Fast"}},
-            "Value 'Fast' at 'algorithmSpecification.trainingInputMode' failed to satisfy constraint: Member must "
-            "satisfy enum value set: [Pipe, File, FastFile]",
+            (
+                "Value 'Fast' at 'algorithmSpecification.trainingInputMode' failed to satisfy constraint: Member must "
+                "satisfy enum value set: [Pipe, File, FastFile]"
+            ),
         ),
         (
             {"HyperParameters": {"key": "x" * 2501}},
-            "at 'hyperParameters.key.member' failed to satisfy constraint: Member must have length less than or equal "
-            "to 2500",
+            (
+                "at 'hyperParameters.key.member' failed to satisfy constraint: Member must have length less than or "
+                "equal to 2500"
+            ),
         ),
     ],
 )
@@ -69,14 +89,17 @@ def test_a_wrong_type_is_a_serialization_error(aws):
 
 
 def test_a_misspelt_parameter_is_refused(aws):
-    with pytest.raises(ClientError, match="Unknown parameter 'stoppingCondition.maxRuntimeInSecond'"):
+    with pytest.raises(ClientError, match=r"Unknown parameter 'stoppingCondition\.maxRuntimeInSecond'"):
         call(aws, "CreateTrainingJob", aws.training_request("x", StoppingCondition={"MaxRuntimeInSecond": 3}))
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount = 2"),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
+            "InstanceCount = 2",
+        ),
         ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}}, "input mode Pipe"),
         ({"DebugHookConfig": {"S3OutputPath": "s3://bucket/x"}}, "DebugHookConfig.S3OutputPath"),
     ],
@@ -96,14 +119,34 @@ def test_an_operation_that_is_not_there_is_refused_by_name(aws):
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "message"),
     [
-        ("describe_processing_job", {"ProcessingJobName": "no"}, "ResourceNotFound", "Could not find requested job with name: no"),
-        ("describe_transform_job", {"TransformJobName": "no"}, "ResourceNotFound", "Could not find requested job with name: no"),
+        (
+            "describe_processing_job",
+            {"ProcessingJobName": "no"},
+            "ResourceNotFound",
+            "Could not find requested job with name: no",
+        ),
+        (
+            "describe_transform_job",
+            {"TransformJobName": "no"},
+            "ResourceNotFound",
+            "Could not find requested job with name: no",
+        ),
         ("describe_training_job", {"TrainingJobName": "no"}, "ValidationException", "Requested resource not found."),
         ("stop_training_job", {"TrainingJobName": "no"}, "ValidationException", "Requested resource not found."),
         ("describe_model", {"ModelName": "no"}, "ValidationException", "Could not find model"),
         ("delete_model", {"ModelName": "no"}, "ValidationException", "Could not find model"),
-        ("describe_endpoint_config", {"EndpointConfigName": "no"}, "ValidationException", "Could not find endpoint config"),
-        ("delete_endpoint_config", {"EndpointConfigName": "no"}, "ValidationException", "Could not find endpoint config"),
+        (
+            "describe_endpoint_config",
+            {"EndpointConfigName": "no"},
+            "ValidationException",
+            "Could not find endpoint config",
+        ),
+        (
+            "delete_endpoint_config",
+            {"EndpointConfigName": "no"},
+            "ValidationException",
+            "Could not find endpoint config",
+        ),
         ("describe_endpoint", {"EndpointName": "no"}, "ValidationException", "Could not find endpoint"),
         ("delete_endpoint", {"EndpointName": "no"}, "ValidationException", "Could not find endpoint"),
     ],
@@ -121,19 +164,18 @@ def test_a_config_needs_its_models(aws):
 
 
 def test_a_model_needs_its_artifact(aws):
-    with pytest.raises(ClientError, match="Could not access model data at s3://contract-bucket/none.tar.gz"):
+    with pytest.raises(ClientError, match=r"Could not access model data at s3://contract-bucket/none\.tar\.gz"):
         aws.model(aws.name("model"), data="s3://contract-bucket/none.tar.gz")
 
 
 def call(aws, operation: str, request: dict[str, object]) -> None:
     """Send a request as it is: botocore's client would put a wrong one right, or not know the parameter."""
-    address = urlsplit(aws.url)
+    address, scope = urlsplit(aws.url), "test/20260101/us-east-1/sagemaker/aws4_request"
     connection = http.client.HTTPConnection(str(address.hostname), address.port)
     headers = {
         "X-Amz-Target": f"SageMaker.{operation}",
         "Content-Type": "application/x-amz-json-1.1",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request, SignedHeaders=host, "
-        "Signature=00",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00",
     }
     connection.request("POST", "/", json.dumps(request), headers)
     response = connection.getresponse()

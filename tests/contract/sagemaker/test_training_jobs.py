@@ -61,7 +61,9 @@ def test_metrics_are_the_last_values_that_the_expressions_find(aws):
     definitions = [{"Name": "validation:mAP", "Regex": r"validation mAP <score>=\((\S+)\)"}]
     specification = aws.training_request("any")["AlgorithmSpecification"] | {"MetricDefinitions": definitions}
     job = aws.trained(aws.name("train"), AlgorithmSpecification=specification)
-    assert [(metric["MetricName"], metric["Value"]) for metric in job["FinalMetricDataList"]] == [("validation:mAP", 0.5)]
+    assert [(metric["MetricName"], metric["Value"]) for metric in job["FinalMetricDataList"]] == [
+        ("validation:mAP", 0.5)
+    ]
 
 
 def test_the_built_in_algorithm_brings_its_own_metrics(aws):

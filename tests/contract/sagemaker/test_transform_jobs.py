@@ -92,4 +92,3 @@ def test_a_job_can_be_stopped(aws, model):
 def test_a_missing_model_is_refused(aws):
     with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model/none"'):
         start(aws, "none", "pictures/")
-

@@ -1,0 +1,23 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from dropspot.runs import Run
+from dropspot.testing import MemoryStore
+
+
+@pytest.fixture
+def screen() -> Console:
+    """A console that keeps what it is told: `screen.file.getvalue()`."""
+    return Console(file=io.StringIO(), width=160, highlight=False)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore("data-bucket")
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run("dropspot", "pets-0123456789")

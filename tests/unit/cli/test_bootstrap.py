@@ -1,0 +1,77 @@
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+VERSION = (3, 11)
+
+
+@pytest.fixture
+def bootstrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(ROOT / "cli"))
+    module = importlib.import_module("bootstrap")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    yield module
+    for name in ("bootstrap", "preflight"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def made(bootstrap: ModuleType, tmp_path: Path) -> object:
+    """An environment that looks made: its lock, its python, its stamp."""
+    (tmp_path / "a.txt").write_text("one==1")
+    environment = bootstrap.Environment("a", ".envs/a", ("a.txt",))
+    environment.python.parent.mkdir(parents=True)
+    environment.python.touch()
+    (environment.path / "dropspot-stamp").write_text(bootstrap.stamp(environment, VERSION))
+    return environment
+
+
+def test_an_environment_made_from_what_is_there_is_current(bootstrap: ModuleType, made: object) -> None:
+    assert bootstrap.is_current(made, VERSION)
+
+
+def test_a_changed_lock_makes_it_stale(bootstrap: ModuleType, made: object, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one==2")
+    assert not bootstrap.is_current(made, VERSION)
+
+
+def test_another_python_makes_it_stale(bootstrap: ModuleType, made: object) -> None:
+    assert not bootstrap.is_current(made, (3, 12))
+
+
+def test_a_checkout_that_was_moved_makes_it_stale(
+    bootstrap: ModuleType, made: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path.with_name("moved")
+    tmp_path.rename(moved)
+    monkeypatch.setattr(bootstrap, "ROOT", moved)
+    assert not bootstrap.is_current(made, VERSION)
+
+
+def test_an_interrupted_one_has_no_stamp_and_is_stale(bootstrap: ModuleType, made: object, tmp_path: Path) -> None:
+    (tmp_path / ".envs" / "a" / "dropspot-stamp").unlink()
+    assert not bootstrap.is_current(made, VERSION)
+
+
+def test_a_missing_lock_is_named(bootstrap: ModuleType, made: object) -> None:
+    with pytest.raises(bootstrap.BootstrapError, match=r"b\.txt is missing"):
+        bootstrap.stamp(replace(made, locks=("b.txt",)), VERSION)  # type: ignore[type-var]  # a dataclass of a loaded module
+
+
+def test_a_failing_command_is_told_with_what_it_said(bootstrap: ModuleType) -> None:
+    with pytest.raises(bootstrap.BootstrapError, match=r"(?s)Trying failed \(exit code 3\).*no luck"):
+        bootstrap.run("Trying", ["/bin/sh", "-c", "echo no luck; exit 3"])
+
+
+def test_every_lock_of_the_checkout_exists_and_names_no_host(bootstrap: ModuleType) -> None:
+    for environment in bootstrap.ENVIRONMENTS:
+        for name in environment.locks:
+            text = (ROOT / name).read_text()
+            assert "--hash=sha256:" in text
+            assert not [line for line in text.splitlines() if "://" in line or "index-url" in line or "find-links" in line]
