@@ -80,8 +80,9 @@ def demo(project: Project, dataset: str, stack_name: str, console: Console) -> N
         folder = project.state / "drop"
         shutil.rmtree(folder, ignore_errors=True)
         pictures = _pictures(chosen, stack, run, folder)
-        detect(stack, pictures, project.results, console, below=f"demo/{chosen.name}")
-        _check_documents(stack)
+        below = f"demo/{chosen.name}"
+        detect(stack, pictures, project.results, console, below=below)
+        _check_documents(stack, f"{below}/")
     _farewell(project, stack, run, console, time.monotonic() - began)
 
 
@@ -119,14 +120,14 @@ def _pictures(chosen: Material, stack: Stack, run: Run, folder: Path) -> list[Pa
     return paths
 
 
-def _check_documents(stack: Stack) -> None:
-    """Hold what lies under detections/ against the images: one document for each, no more."""
-    there = [found.key for found in stack.store.objects(uploads.IMAGES)]
-    answered = [found.key for found in stack.store.objects(DETECTIONS)]
+def _check_documents(stack: Stack, below: str) -> None:
+    """Hold what lies under detections/ against the dropped images: one document for each, no more."""
+    there = [found.key for found in stack.store.objects(uploads.IMAGES + below)]
+    answered = [found.key for found in stack.store.objects(DETECTIONS + below)]
     wanted = sorted(f"{DETECTIONS}{key.removeprefix(uploads.IMAGES)}.json" for key in there)
     if sorted(answered) != wanted:
         raise DropspotError(
-            f"{len(there)} images have {len(answered)} documents under {DETECTIONS}: there should be one for each."
+            f"{len(there)} images have {len(answered)} documents under {DETECTIONS}{below}: one each was expected."
         )
 
 

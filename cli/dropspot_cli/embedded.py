@@ -13,6 +13,7 @@ from dropspot_cli.console import duration
 from dropspot_cli.project import Project
 from dropspot_cli.stack import Stack, enter, exports, find_stack, shown
 from dropspot_local import cloud
+from dropspot_local.cloud import CloudError
 
 # On AWS the SDKs would ask the instance's metadata service for a region or credentials; here nobody would answer.
 _QUIET = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -54,6 +55,9 @@ def up(
         with step(console, "building the stack: sam build", "the stack is built"):
             meanwhile()
             building.result()
+    if cloud.status(project.root, state=project.state) != running:
+        # another program that answers at the same address must not get our stack
+        raise CloudError(f"The embedded cloud ended soon after its start: see {shown(project.state / 'cloud.log')}.")
     with step(console, "deploying the stack: sam deploy", f"the stack {stack_name} is deployed"):
         sam.deploy_locally(project, project.state / "sam-deploy.log", stack_name, parameters)
     stack = find_stack(stack_name, embedded=True)

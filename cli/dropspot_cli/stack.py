@@ -13,6 +13,7 @@ from dropspot.aws import S3Store
 from dropspot.errors import DropspotError, NotFoundError
 from dropspot_cli import env_file
 from dropspot_cli.project import Project
+from dropspot_local import cloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,17 @@ class Target:
     def enter(self) -> bool:
         """Make the embedded cloud this process's AWS where one is up and `--aws` isn't given; return whether it is."""
         exports = {} if self.aws else env_file.read(self.project.env_file)
-        if exports:
-            enter(exports)
-        return bool(exports)
+        if not exports:
+            return False
+        # the address alone proves nothing: another checkout's cloud may have it by now
+        running = cloud.status(self.project.root, state=self.project.state)
+        if running is None or running.endpoint_url != exports.get("AWS_ENDPOINT_URL"):
+            raise DropspotError(
+                "The embedded cloud of this checkout is not running any more: start it with `dropspot up`,"
+                " or give --aws to talk to AWS."
+            )
+        enter(exports)
+        return True
 
 
 def enter(exports: Mapping[str, str]) -> None:

@@ -40,6 +40,8 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
         verdict = decide(run, services)
     except InvalidInputError as error:
         fail_run(services, run, "eval", str(error))
+        logger.error("Run failed", run_id=run.run_id, step="eval", reason=str(error))
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
         return
     logger.info("Model judged", run_id=run.run_id, status=verdict.status, rule=verdict.rule)
     metrics.add_metric("ModelsPassed" if verdict.status == PASSED else "ModelsHeldBack", MetricUnit.Count, 1)

@@ -20,8 +20,12 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     services = services or aws_services(Settings)
     situation = observe(services)
     action = decide(situation)
-    if act(action, situation, services):
-        run_id = situation.target.run.run_id if situation.target else ""
+    outcome = act(action, situation, services)
+    run_id = situation.target.run.run_id if situation.target else ""
+    if outcome.failure:
+        logger.error("Run failed", run_id=run_id, step="deploy", reason=outcome.failure)
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
+    if outcome.changed:
         logger.info("Endpoint reconciled", action=action.value, run_id=run_id)
         metrics.add_metric("ModelsDeployed" if action is Action.PROMOTE else "EndpointChanges", MetricUnit.Count, 1)
     keep_intake(takes_images(situation.endpoint), services)

@@ -9,7 +9,7 @@ from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED, MODEL_DEPLOYED, Deployment
 from dropspot.errors import InvalidInputError
 from dropspot.failures import fail_run, notice
-from dropspot.ports import Request
+from dropspot.ports import Endpoint, Request
 from dropspot.preparation import tags
 from dropspot.runs import Run
 from dropspot.services import Services
@@ -45,33 +45,47 @@ def observe(services: Services[Settings]) -> Situation:
     )
 
 
-def act(action: Action, situation: Situation, services: Services[Settings]) -> bool:
-    """Do it; return whether anything changed."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass came to: whether it changed anything, and why it failed the target's run, where it did."""
+
+    changed: bool
+    failure: str = ""
+
+
+def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
+    """Do it."""
     name, target = services.settings.endpoint_name, situation.target
     if action is Action.DELETE and situation.endpoint:
-        blame(situation, situation.endpoint.reason or f"the endpoint is {situation.endpoint.status}", services)
+        failure = blame(situation, situation.endpoint, services)
         services.hosting.delete_endpoint(name)
-        return True
+        return Outcome(changed=True, failure=failure)
     if target is None or action is Action.WAIT:
-        return False
+        return Outcome(changed=False)
     if action is Action.GIVE_UP:
         reason = situation.endpoint.reason if situation.endpoint else ""
-        fail_run(services, target.run, "deploy", reason or "the endpoint went back to the model before")
-        return True
+        reason = reason or "the endpoint went back to the model before"
+        fail_run(services, target.run, "deploy", reason)
+        return Outcome(changed=True, failure=reason)
     if action is Action.PROMOTE:
-        return promote(target, situation, services)
+        return Outcome(promote(target, situation, services))
     return serve(action, target, services)
 
 
-def blame(situation: Situation, reason: str, services: Services[Settings]) -> None:
-    """Fail the run whose config brought the endpoint down; the champion, once in service, is only tried again."""
-    config = situation.endpoint.config if situation.endpoint else ""
+def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]) -> str:
+    """Fail the run whose config brought the endpoint down, and return why.
+
+    The champion's run, once in service, has not failed: it is only tried again.
+    """
     target = situation.target
-    if target and target != situation.champion and config in {"", target.run.endpoint_config}:
-        fail_run(services, target.run, "deploy", reason)
+    if target is None or target == situation.champion or endpoint.config not in {"", target.run.endpoint_config}:
+        return ""
+    reason = endpoint.reason or f"the endpoint is {endpoint.status}"
+    fail_run(services, target.run, "deploy", reason)
+    return reason
 
 
-def serve(action: Action, target: Deployment, services: Services[Settings]) -> bool:
+def serve(action: Action, target: Deployment, services: Services[Settings]) -> Outcome:
     """Ask the endpoint to serve the target. That it was asked is written first: it tells a rollback later."""
     name = services.settings.endpoint_name
     at = documents.timestamp(services.now())
@@ -88,8 +102,9 @@ def serve(action: Action, target: Deployment, services: Services[Settings]) -> b
         endpoint = services.hosting.endpoint(name)
         if endpoint is None or endpoint.status == "InService":
             fail_run(services, target.run, "deploy", str(error))
-        return False
-    return True
+            return Outcome(changed=False, failure=str(error))
+        return Outcome(changed=False)
+    return Outcome(changed=True)
 
 
 def endpoint_request(name: str, target: Deployment) -> Request:
@@ -105,11 +120,11 @@ def promote(target: Deployment, situation: Situation, services: Services[Setting
     classes = documents.read(store, target.run.key("prepared", "classes.json"))["classes"]
     at = documents.timestamp(services.now())
     champion: dict[str, Any] = target.document | {"classes": classes, "in_service_since": at}
-    documents.write(store, CHAMPION, champion)
     documents.write(store, target.run.key("champion.json"), champion)
     told = notice(f"The model of run {target.run.run_id} is in service at {services.settings.endpoint_name}")
     services.bus.put(MODEL_DEPLOYED, {"run_id": target.run.run_id, "dataset": target.dataset, "notice": told})
     clean_up(target, situation, services)
+    documents.write(store, CHAMPION, champion)  # last: without it, the next pass does all of this again
     return True
 
 

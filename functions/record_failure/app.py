@@ -27,6 +27,6 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     if not job.has_failed:
         logger.warning("Job has not failed", job=job.name, status=job.status)
         return
-    if fail_run(services, run, step.name, job.reason or f"{job.name} was {job.status.lower()}", job.name):
+    if fail_run(services, run, step.name, job.reason or f"{job.name} was {job.status.lower()}"):
         logger.error("Run failed", run_id=run.run_id, step=step.name, reason=job.reason)
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)

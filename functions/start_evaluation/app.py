@@ -38,10 +38,13 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     training = services.jobs.describe(JobKind.TRAINING, run.training_job)
     try:
         services.hosting.create_model(model_request(run, dataset, training.model_data, settings))
+        request = transform_job_request(run, dataset, settings)
+        started = ensure_started(services, run, "eval", JobKind.TRANSFORM, request)
     except InvalidInputError as error:
         fail_run(services, run, "eval", str(error))
+        logger.error("Run failed", run_id=run.run_id, step="eval", reason=str(error))
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
         return
-    request = transform_job_request(run, dataset, settings)
-    if ensure_started(services, run, "eval", JobKind.TRANSFORM, request):
+    if started:
         logger.info("Evaluation started", run_id=run.run_id, job=run.transform_job)
         metrics.add_metric("EvaluationsStarted", MetricUnit.Count, 1)

@@ -55,6 +55,10 @@ def look_at(dataset: str, events: list[ObjectEvent], services: Services[Settings
         # A message of its own, so that waiting never counts as a failed receive.
         services.queues.send(services.settings.dataset_queue_url, last.body, max(1, services.settings.settle_seconds))
     elif upload is Upload.SETTLED:
-        run = begin_run(services, listing, attempt="", cause=last.key)
-        logger.info("Run begun", run_id=run.run_id)
+        begun = begin_run(services, listing, attempt="", cause=last.key)
+        if begun.refusal:
+            logger.error("Run failed", run_id=begun.run.run_id, step="prep", reason=begun.refusal)
+            metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
+            return
+        logger.info("Run begun", run_id=begun.run.run_id)
         metrics.add_metric("RunsBegun", MetricUnit.Count, 1)

@@ -40,8 +40,12 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
         metrics.add_metric("RetrainingsRefused", MetricUnit.Count, 1)
         services.bus.put(RUN_FAILED, refusal(command, str(error)))
         return
-    run = begin_run(services, listing, attempt=command.cause, cause=command.cause)
-    logger.info("Retraining begun", run_id=run.run_id)
+    begun = begin_run(services, listing, attempt=command.cause, cause=command.cause)
+    if begun.refusal:
+        logger.error("Run failed", run_id=begun.run.run_id, step="prep", reason=begun.refusal)
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
+        return
+    logger.info("Retraining begun", run_id=begun.run.run_id)
     metrics.add_metric("RunsBegun", MetricUnit.Count, 1)
 
 

@@ -43,10 +43,13 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     plan = TrainingPlan.from_document(documents.read(services.store, run.key("plan.json")))
     try:
         request = training_job_request(run, dataset, plan, prepared, services.settings)
+        started = ensure_started(services, run, "train", JobKind.TRAINING, request)
     except InvalidInputError as error:
         fail_run(services, run, "train", str(error))
+        logger.error("Run failed", run_id=run.run_id, step="train", reason=str(error))
+        metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
         return
-    if ensure_started(services, run, "train", JobKind.TRAINING, request):
+    if started:
         logger.info("Training started", run_id=run.run_id, job=run.training_job)
         metrics.add_metric("TrainingsStarted", MetricUnit.Count, 1)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dropspot import hyperparameters
+from dropspot.algorithm_metrics import METRICS
 from dropspot.plan import DETECTOR, TrainingPlan
 from dropspot.ports import Request
 from dropspot.preparation import tags
@@ -52,6 +53,13 @@ def hyperparameters_for(plan: TrainingPlan, prepared: Prepared, algorithm: str) 
     return chosen
 
 
+def metric_definitions(algorithm: str) -> Request:
+    """Return what reads the metrics from the log of detector_container; the built-in refuses to be told."""
+    if algorithm != DETECTOR:
+        return {}
+    return {"MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()]}
+
+
 def training_job_request(
     run: Run, dataset: str, plan: TrainingPlan, prepared: Prepared, settings: TrainingSettings
 ) -> Request:
@@ -79,7 +87,11 @@ def training_job_request(
     return {
         "TrainingJobName": run.training_job,
         "RoleArn": settings.sagemaker_role_arn,
-        "AlgorithmSpecification": {"TrainingImage": settings.training_image, "TrainingInputMode": plan.input_mode},
+        "AlgorithmSpecification": {
+            "TrainingImage": settings.training_image,
+            "TrainingInputMode": plan.input_mode,
+            **metric_definitions(settings.algorithm),
+        },
         "HyperParameters": hyperparameters_for(plan, prepared, settings.algorithm),
         "InputDataConfig": [channel("train"), channel("validation")],
         "OutputDataConfig": {"S3OutputPath": f"{base}/{run.key('model')}/"},

@@ -1,6 +1,7 @@
 """How a run fails: once, with one sentence, in its record and on the bus."""
 
 from dropspot import documents
+from dropspot.pipeline import STEPS
 from dropspot.runs import Run
 from dropspot.services import Services
 from dropspot.settings import Settings
@@ -8,7 +9,7 @@ from dropspot.settings import Settings
 RUN_FAILED = "Run Failed"
 
 
-def fail_run(services: Services[Settings], run: Run, step: str, message: str, job: str = "") -> bool:
+def fail_run(services: Services[Settings], run: Run, step: str, message: str) -> bool:
     """Record that the run has failed at `step` and announce it; return False where it was recorded before.
 
     The event goes out before the record is written: a crash in between repeats the announcement and loses nothing.
@@ -21,7 +22,7 @@ def fail_run(services: Services[Settings], run: Run, step: str, message: str, jo
         "step": step,
         "message": one_sentence(message),
         "remedy": f"dropspot retrain {dataset}" if dataset else "",
-        "job": job,
+        "job": run.name(step) if step in STEPS else "",
         "at": documents.timestamp(services.now()),
     }
     again = f" To start it again: {failure['remedy']}" if failure["remedy"] else ""

@@ -2,7 +2,6 @@
 
 from dropspot import documents
 from dropspot.errors import InvalidInputError
-from dropspot.failures import fail_run
 from dropspot.ports import JobKind, Request
 from dropspot.runs import Run
 from dropspot.services import Services
@@ -13,19 +12,14 @@ def ensure_started(services: Services[Settings], run: Run, step: str, kind: JobK
     """Start the run's job for `step` and leave its document; return whether this call started it.
 
     SageMaker never frees a job's name. Where it is taken, the job is in progress or has completed (started already), or
-    it has failed: then the run has. A request that SageMaker refuses fails the run too.
+    it has failed. InvalidInputError then, and where SageMaker refuses the request: the run has failed.
     """
     name = request[f"{kind.value}Name"]
-    try:
-        started = services.jobs.start(kind, request)
-    except InvalidInputError as error:
-        fail_run(services, run, step, str(error), name)
-        return False
+    started = services.jobs.start(kind, request)
     if not started:
         job = services.jobs.describe(kind, name)
         if job.has_failed:
-            fail_run(services, run, step, job.reason or f"{name} is {job.status}", name)
-            return False
+            raise InvalidInputError(job.reason or f"{name} was {job.status.lower()}")
     document = {"job": name, "started_at": documents.timestamp(services.now()), "request": request}
     documents.write_once(services.store, run.key(f"{step}.json"), document)
     return started

@@ -26,8 +26,16 @@ class PreparationSettings(Settings):
     plan_defaults: dict[str, Any]
 
 
-def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: str) -> Run:
-    """Begin the run of this content and return it, started before or not.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that has begun, now or before; `refusal` says why it failed at once, and is empty where it did not."""
+
+    run: Run
+    refusal: str = ""
+
+
+def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: str) -> Begun:
+    """Begin the run of this content.
 
     A plan that can't be read fails the run; its id then covers the plan's ETag, so that a mended plan is another run.
     """
@@ -39,13 +47,17 @@ def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: st
         run = Run.of(settings.app_name, settings.bucket_name, listing, {"refused": refused}, attempt)
         _record(services, run, listing, attempt, cause)
         fail_run(services, run, "prep", str(error))
-        return run
+        return Begun(run, str(error))
     run = Run.of(settings.app_name, settings.bucket_name, listing, plan.identity, attempt)
     _record(services, run, listing, attempt, cause)
     documents.write(services.store, run.key("plan.json"), plan.document)
     request = processing_job_request(run, listing.dataset, settings)
-    ensure_started(services, run, "prep", JobKind.PROCESSING, request)
-    return run
+    try:
+        ensure_started(services, run, "prep", JobKind.PROCESSING, request)
+    except InvalidInputError as error:
+        fail_run(services, run, "prep", str(error))
+        return Begun(run, str(error))
+    return Begun(run)
 
 
 def refuse_stray(services: Services[Any], key: str) -> None:

@@ -7,15 +7,6 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-BUILT_IN_OBJECT_DETECTION = {
-    "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
-    "train:smooth_l1": r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train smooth_l1 <loss>=(\S+)",
-    "train:cross_entropy": r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train cross_entropy <loss>=(\S+)",
-    "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
-    "validation:mAP": r"#quality_metric: host=\S+, epoch=\S+, validation mAP <score>=\((\S+)\)",
-}
-"""The definitions that the service sets for the built-in Object Detection image (seen in a job's description)."""
-
 
 class MetricReader:
     """Keeps the last value of every metric, as FinalMetricDataList reports it."""

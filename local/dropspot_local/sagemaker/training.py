@@ -7,11 +7,12 @@ import threading
 import time
 from typing import Any
 
+from dropspot.algorithm_metrics import METRICS
 from dropspot_local.images import BUILT_IN_IMAGE
 from dropspot_local.sagemaker import events, staging
 from dropspot_local.sagemaker.errors import not_supported, validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
-from dropspot_local.sagemaker.metrics import BUILT_IN_OBJECT_DETECTION, MetricReader
+from dropspot_local.sagemaker.metrics import MetricReader
 from dropspot_local.sagemaker.state import Record, Site
 
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
@@ -109,7 +110,7 @@ class TrainingJob(Job):
         self._transition("Training", TrainingStartTime=time.time())
         definitions = algorithm.get("MetricDefinitions") or [
             {"Name": name, "Regex": regex}
-            for name, regex in BUILT_IN_OBJECT_DETECTION.items()
+            for name, regex in METRICS.items()
             if BUILT_IN_IMAGE.fullmatch(algorithm["TrainingImage"])
         ]
         metrics = MetricReader(definitions)

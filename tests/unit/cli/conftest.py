@@ -1,10 +1,14 @@
 import io
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from dropspot.runs import Run
 from dropspot.testing import MemoryStore
+
+sys.path.append(str(Path(__file__).parent))  # for run_documents
 
 
 @pytest.fixture

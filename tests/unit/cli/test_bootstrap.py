@@ -74,4 +74,6 @@ def test_every_lock_of_the_checkout_exists_and_names_no_host(bootstrap: ModuleTy
         for name in environment.locks:
             text = (ROOT / name).read_text()
             assert "--hash=sha256:" in text
-            assert not [line for line in text.splitlines() if "://" in line or "index-url" in line or "find-links" in line]
+            assert not [
+                line for line in text.splitlines() if "://" in line or "index-url" in line or "find-links" in line
+            ]

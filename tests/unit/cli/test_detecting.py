@@ -65,7 +65,9 @@ def test_an_image_without_objects_says_so(screen: Console) -> None:
 
 def test_a_rejected_image_says_why(screen: Console) -> None:
     rejection = {"code": "not_an_image", "message": "the file is a PDF [1]"}
-    assert "rejected not_an_image: the file is a PDF [1]" in shown(screen, document(status="rejected", rejection=rejection))
+    assert "rejected not_an_image: the file is a PDF [1]" in shown(
+        screen, document(status="rejected", rejection=rejection)
+    )
 
 
 def near(picture: Image.Image, at: tuple[int, int], colour: str) -> bool:

@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         end = len(CONTENT) if self.server.breaks_after is None else start + self.server.breaks_after
         self.wfile.write(CONTENT[start:end])
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Say nothing."""
 
 

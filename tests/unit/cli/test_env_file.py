@@ -30,7 +30,9 @@ def test_no_file_means_no_exports(tmp_path: Path) -> None:
 
 
 def test_a_profile_of_the_caller_does_not_stand_in_the_way() -> None:
-    merged = env_file.apply({"AWS_REGION": "us-east-1"}, {"AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "t", "HOME": "/h"})
+    merged = env_file.apply(
+        {"AWS_REGION": "us-east-1"}, {"AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "t", "HOME": "/h"}
+    )
     assert merged["AWS_REGION"] == "us-east-1"
     assert merged["HOME"] == "/h"
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & merged.keys()

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-import road
+import run_documents as road
 
 from dropspot.runs import Run
 from dropspot.testing import MemoryStore

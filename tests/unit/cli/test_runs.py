@@ -2,7 +2,7 @@ import hashlib
 import io
 
 import pytest
-import road
+import run_documents as road
 from rich.console import Console
 
 from dropspot.errors import InvalidInputError, NotFoundError

@@ -62,5 +62,7 @@ def test_the_embedded_clouds_build_knows_its_interpreter_and_its_folder(project:
 def test_a_failing_sam_is_told_by_its_last_words_and_its_log(project: Project) -> None:
     program(project, ".venv", "uv", "exit 1")
     program(project, ".envs/sam", "sam", "echo one; echo two; echo; echo Error: no such bucket >&2; exit 1")
-    with pytest.raises(DropspotError, match=r"sam build failed: one / two / Error: no such bucket \(all of it in .*log\)"):
+    with pytest.raises(
+        DropspotError, match=r"sam build failed: one / two / Error: no such bucket \(all of it in .*log\)"
+    ):
         sam.build(project, project.state / "log")

@@ -39,7 +39,9 @@ def test_archives_are_uploaded_by_their_names(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "expected"), [("pets.tar.gz", "pets"), ("pets.ZIP", "pets"), ("pets.v2.tar", "pets.v2")])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("pets.tar.gz", "pets"), ("pets.ZIP", "pets"), ("pets.v2.tar", "pets.v2")]
+)
 def test_an_archive_names_its_data_set(tmp_path: Path, name: str, expected: str) -> None:
     (tmp_path / name).touch()
     assert dataset_name([tmp_path / name]) == expected
@@ -69,7 +71,9 @@ def test_two_images_of_one_name_are_refused(folder: Path) -> None:
 
 
 def test_images_may_go_below_a_sub_path(folder: Path) -> None:
-    assert [upload.key for upload in image_uploads([folder / "images" / "é.jpg"], "/shop/1/")] == ["images/shop/1/é.jpg"]
+    assert [upload.key for upload in image_uploads([folder / "images" / "é.jpg"], "/shop/1/")] == [
+        "images/shop/1/é.jpg"
+    ]
 
 
 def test_the_etag_is_that_of_one_put_or_of_parts_of_eight_mebibytes(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import io
 from collections.abc import Callable, Iterator
 
 import pytest
-import road
+import run_documents as road
 from rich.console import Console
 
 from dropspot.errors import TransientError
@@ -11,6 +11,9 @@ from dropspot.testing import MemoryStore
 from dropspot_cli.progress import RunFailedError
 from dropspot_cli.watching import Watcher
 
+PREPARED = (
+    "10 pictures (7 train, 1 validation, 2 test), 12 boxes, 2 classes; left out: 1 no_annotation, 1 corrupt_image"
+)
 METRIC = "#quality_metric: host=algo-1, epoch={}, "
 
 
@@ -72,8 +75,7 @@ def test_a_run_is_told_stage_by_stage(store: MemoryStore, run: Run, screen: Cons
     lines = [" ".join(line.split()) for line in told(screen).splitlines()]
     assert lines == [
         "Run pets-0123456789",
-        "✓ prepare 12 s 10 pictures (7 train, 1 validation, 2 test), 12 boxes, 2 classes;"
-        " left out: 1 no_annotation, 1 corrupt_image",
+        f"✓ prepare 12 s {PREPARED}",
         "epoch 1 loss 1.500 validation mAP 0.100",
         "epoch 2 loss 1.500 validation mAP 0.200",
         "✓ train 2 min 05 s 2 epochs, best validation mAP 0.200",
@@ -86,7 +88,13 @@ def test_a_run_that_has_ended_before_is_told_all_the_same(store: MemoryStore, ru
     for step in (road.begun, road.prepared, road.trained, road.judged, road.deployed):
         step(store, run)
     watcher(store, run, screen, Road(), epochs=1).follow()
-    assert [line.split()[1] for line in told(screen).splitlines()[1:]] == ["prepare", "1", "train", "evaluate", "deploy"]
+    assert [line.split()[1] for line in told(screen).splitlines()[1:]] == [
+        "prepare",
+        "1",
+        "train",
+        "evaluate",
+        "deploy",
+    ]
 
 
 def test_a_failure_is_its_sentence_and_its_remedy(store: MemoryStore, run: Run, screen: Console) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dropspot_local.sagemaker.metrics import BUILT_IN_OBJECT_DETECTION, MetricReader
+from dropspot.algorithm_metrics import METRICS
+from dropspot_local.sagemaker.metrics import MetricReader
 
 
 def read(*lines: str) -> dict[str, float]:
-    reader = MetricReader({"Name": name, "Regex": regex} for name, regex in BUILT_IN_OBJECT_DETECTION.items())
+    reader = MetricReader({"Name": name, "Regex": regex} for name, regex in METRICS.items())
     for line in lines:
         reader.read(line)
     return {metric["MetricName"]: metric["Value"] for metric in reader.final()}
