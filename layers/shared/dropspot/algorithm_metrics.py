@@ -1,4 +1,4 @@
-"""The Object Detection algorithm's metrics: each name with the regular expression that reads it from the training's log.
+"""The Object Detection algorithm's metrics: name, and regular expression that reads it from a log.
 
 The service presets them for its own image; for any other image, CreateTrainingJob has to state them. The service's own
 expressions take a loss's parentheses along; these read the number, with parentheses or without.

@@ -21,7 +21,13 @@ def test_the_lines_of_the_built_in_algorithm():
         "#quality_metric: host=algo-1, epoch=0, validation mAP <score>=(0.25)",
         "#quality_metric: host=algo-1, epoch=1, validation mAP <score>=(0.75)",
         "#throughput_metric: host=algo-1, train throughput=53.2 records/second",
-    ) == {"train:progress": 50.0, "train:smooth_l1": 0.4, "validation:mAP": 0.75, "train:throughput": 53.2}
+    ) == {
+        "train:progress": 50.0,
+        "train:cross_entropy": 0.9,
+        "train:smooth_l1": 0.4,
+        "validation:mAP": 0.75,
+        "train:throughput": 53.2,
+    }
 
 
 def test_a_line_without_a_metric_changes_nothing():

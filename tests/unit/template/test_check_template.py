@@ -119,7 +119,7 @@ HOUSE: list[tuple[str, Edit, str]] = [
         swap_in(
             "ImageQueue",
             "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt ImageDeadLetterQueue.Arn\n"
-            "        maxReceiveCount: 5\n",
+            "        maxReceiveCount: 10\n",
             "",
         ),
         "ImageQueue: RedrivePolicy",
