@@ -59,9 +59,7 @@ def demo(project: Project, dataset: str, stack_name: str, console: Console) -> N
     """Start, deploy, upload, follow, detect, and say where everything is; raise DropspotError where a stage fails."""
     began = time.monotonic()
     chosen = material(dataset, project, console)
-    with _section(
-        console, f"1  The embedded cloud, and the stack deployed to it with sam, to serve {escape(chosen.name)}"
-    ):
+    with _section(console, "1  The embedded cloud, and the stack deployed to it with sam"):
         # one stack serves one data set: this demo's, also where an earlier demo's is still in service
         stack = up(
             project, stack_name, {"ServedDataset": chosen.name}, console, meanwhile=partial(generate, chosen, project)

@@ -14,6 +14,7 @@ from rich.table import Table
 from dropspot import aws
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.ports import ObjectStore
+from dropspot_cli.console import counted
 from dropspot_cli.drawing import draw_detections
 from dropspot_cli.stack import Stack, shown
 from dropspot_cli.uploads import IMAGES, Upload, image_uploads
@@ -93,18 +94,18 @@ def _document(store: ObjectStore, image: Dropped) -> dict[str, Any] | None:
     return document if image.is_described_by(document) else None
 
 
-def detections_table(image: Dropped, document: Mapping[str, Any]) -> Table:
+def rejection_line(document: Mapping[str, Any]) -> str:
+    """Return what is said of an image that the pipeline refused, in rich's markup."""
+    rejection = document["rejection"]
+    return f"[yellow]rejected[/] {escape(rejection['code'])}: {escape(rejection['message'])}"
+
+
+def detections_table(document: Mapping[str, Any]) -> Table:
     """Return one image's table: label, score and the box in pixels from the top left."""
-    table = Table(
-        title=escape(image.key), title_justify="left", title_style="bold", box=None, pad_edge=False, min_width=48
-    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("label")
     for column in ("score", "left", "top", "width", "height"):
         table.add_column(column, justify="right")
-    if document["status"] == "rejected":
-        rejection = document["rejection"]
-        table.add_row(f"[yellow]rejected[/] {escape(rejection['code'])}: {escape(rejection['message'])}")
-        return table
     for found in document["detections"]:
         pixels = (found["pixels"][side] for side in ("left", "top", "width", "height"))
         table.add_row(escape(found["label"]), f"{found['score']:.3f}", *(f"{value:.0f}" for value in pixels))
@@ -120,15 +121,20 @@ def detect(
     dropped = drop(stack, sources, below)
 
     def show(image: Dropped, document: dict[str, Any]) -> None:
-        console.print(detections_table(image, document))
-        console.print()
-        if document["status"] == "detected":
+        console.print(f"[bold]{escape(image.key)}[/]", soft_wrap=True)
+        if document["status"] == "rejected":
+            console.print(rejection_line(document), soft_wrap=True)
+        else:
+            console.print(detections_table(document))
             draw_detections(image.path, document["detections"], out / f"{image.key.removeprefix(IMAGES)}.jpg")
+        console.print()
 
-    with console.status(f"waiting for the detections of {len(dropped)} images"):
+    with console.status(f"waiting for the detections of {counted(len(dropped), 'image')}"):
         found = await_documents(stack.store, dropped, timeout=timeout, arrived=show)
     drawn = sum(document["status"] == "detected" for document in found.values())
-    console.print(f"[green]✓[/] {len(found)} documents under s3://{stack.bucket}/{DETECTIONS}", soft_wrap=True)
+    console.print(
+        f"[green]✓[/] {counted(len(found), 'document')} under s3://{stack.bucket}/{DETECTIONS}", soft_wrap=True
+    )
     if drawn:
-        console.print(f"[green]✓[/] {drawn} pictures with boxes in {shown(out)}/", soft_wrap=True)
+        console.print(f"[green]✓[/] {counted(drawn, 'picture')} with boxes in {shown(out)}/", soft_wrap=True)
     return found

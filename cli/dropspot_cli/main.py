@@ -19,7 +19,7 @@ from dropspot_cli.progress import Snapshot
 from dropspot_cli.project import Project
 from dropspot_cli.pushing import push_dataset, push_images
 from dropspot_cli.retraining import request_retraining
-from dropspot_cli.runs import await_run, identity, newest_run, run_ids, run_named, runs_table, summaries
+from dropspot_cli.runs import await_run, identity, newest_run, notes, run_ids, run_named, runs_table, summaries
 from dropspot_cli.sentences import EXPECTED, sentence
 from dropspot_cli.stack import Stack, Target, exports
 from dropspot_cli.teardown import Teardown, bucket_content, delete_bucket
@@ -106,6 +106,8 @@ def runs(context: typer.Context) -> None:
     stack: Stack = context.obj.connect()
     found = summaries(stack.store)
     console.print(runs_table(found) if found else "No run yet: upload a data set with `dropspot push FOLDER`.")
+    for note in notes(found):
+        console.print(escape(note), soft_wrap=True)
 
 
 @app.command()
@@ -179,11 +181,10 @@ def _tell_what_is_left(stack: Stack, deleted: bool) -> None:
             f"  the bucket s3://{stack.bucket}: {counted(number, 'version')} of objects, {size / 1e6:.1f} MB",
             soft_wrap=True,
         )
-        console.print(
-            "    (in the S3 console: Empty, then Delete; `dropspot teardown --delete-data` does both in one go)"
-        )
+        console.print("    (to remove it: Empty, then Delete in the S3 console; --delete-data would have done both)")
     console.print(
-        "  the log groups /aws/sagemaker/*, and sam's own bucket of deployments (stack aws-sam-cli-managed-default)"
+        "  the log groups /aws/sagemaker/*, and sam's own bucket of deployments (stack aws-sam-cli-managed-default)",
+        soft_wrap=True,
     )
     if not stack.embedded:
         console.print("  the image repositories dropspot-prep and dropspot-detector in ECR, where you pushed any")
@@ -209,7 +210,11 @@ def demo(
     dataset: Annotated[str, typer.Option(help="A folder or archive of your own, or oxford-pets.")] = "",
 ) -> None:
     """Go the whole road on this machine: train, deploy and use a detector."""
-    run_demo(context.obj.project, dataset, context.obj.stack_name, console)
+    try:
+        run_demo(context.obj.project, dataset, context.obj.stack_name, console)
+    except KeyboardInterrupt:
+        errors.print("\nInterrupted. The same command goes on from here; `make down` stops the embedded cloud.")
+        raise typer.Exit(130) from None
 
 
 def main() -> None:

@@ -68,21 +68,18 @@ def runs_table(runs: list[RunSummary]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", caption="times in UTC", caption_justify="left")
     for column in ("run", "data set", "began", "state", "step", "mAP@0.5"):
         table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=True)
-    table.add_column("note", overflow="fold", min_width=12)
     colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
     for run in runs:
         score = "" if run.map50 is None else f"{run.map50:.3f}"
         state = f"[{colours.get(run.state, 'default')}]{run.state}[/]"
-        table.add_row(
-            run.run_id,
-            run.dataset,
-            run.created_at.replace("T", " ").removesuffix("Z"),
-            state,
-            run.step,
-            score,
-            run.note,
-        )
+        began = run.created_at.replace("T", " ").removesuffix("Z")
+        table.add_row(run.run_id, run.dataset, began, state, run.step, score)
     return table
+
+
+def notes(runs: list[RunSummary]) -> list[str]:
+    """Return a line for each run whose model isn't in service, with the reason."""
+    return [f"{run.run_id} {run.state}: {run.note}" for run in runs if run.note and run.state != "deployed"]
 
 
 def newest_run(store: ObjectStore, dataset: str = "") -> str:

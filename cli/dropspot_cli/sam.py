@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,11 +83,12 @@ def _environment(project: Project, variables: Mapping[str, str]) -> dict[str, st
 def _quietly(project: Project, what: str, arguments: Sequence[str], log: Path, variables: Mapping[str, str]) -> None:
     """Run sam with its output in the log; raise DropspotError with its last words where it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
+    # sam leaves an empty temporary folder behind for every function that it builds
+    with tempfile.TemporaryDirectory(dir=log.parent) as scratch, log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             [str(project.program("sam", "sam")), *arguments],
             cwd=project.root,
-            env=_environment(project, variables),
+            env=_environment(project, {**variables, "TMPDIR": scratch}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -84,7 +84,11 @@ class Watcher:
     def _outcome(self, stage: str, now: Snapshot) -> str:
         if stage == "prepare":
             report = documents.read_or_none(self.store, self.run.key("report", "report.json"))
-            return escape(preparation_outcome(report)) if report else ""
+            if not report:
+                return ""
+            named = self.run.key("report", "quarantine.jsonl")
+            where = f" (each is named in s3://{self.store.bucket}/{named})" if report.get("left_out") else ""
+            return escape(preparation_outcome(report) + where)
         if stage == "train":
             if not self._epochs:
                 return ""

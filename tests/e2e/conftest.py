@@ -17,6 +17,12 @@ from dropspot_cli.toybox import write_toybox
 TINY = {"hyperparameters": {"base_network": "tiny", "image_shape": 128, "epochs": 2}, "gate": {"min_map50": 0}}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            item.add_marker(pytest.mark.timeout(600))  # the first one waits for a real training
+
+
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[Deployed]:
     # Not below pytest's own folders: sockets and long job names need a short path.

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,12 +33,18 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120) -> T
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
 
 
+def emulator_folders() -> set[Path]:
+    """Return what the emulator has left in the folder for temporary files."""
+    return set(Path(tempfile.gettempdir()).glob("ministack*"))
+
+
 @dataclass
 class Deployed:
     """One embedded cloud with the stack in it, in a state folder of its own."""
 
     state: Path
     exports: dict[str, str] = field(default_factory=dict)
+    strays: set[Path] = field(default_factory=emulator_folders)  # what was there before
 
     def command(self, *arguments: str, check: bool = True, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         """Run the `dropspot` command against this cloud."""

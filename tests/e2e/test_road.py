@@ -87,7 +87,9 @@ def test_a_second_data_set_is_judged_and_leaves_the_endpoint_alone(
     assert deployed.json("endpoint/champion.json") == before
 
 
-def test_a_failed_training_says_why_and_starts_again_once_mended(deployed: Deployed, small: Small) -> None:
+def test_a_failed_training_says_why_and_starts_again_once_mended(
+    deployed: Deployed, champion: str, small: Small
+) -> None:
     # The name and the value are the algorithm's own, so the plan's check lets it pass: the container has to refuse it.
     folder = small(3, {"hyperparameters": {"base_network": "vgg-16", "use_pretrained_model": 1, "epochs": 1}})
     deployed.upload(folder, "mended")
@@ -101,7 +103,7 @@ def test_a_failed_training_says_why_and_starts_again_once_mended(deployed: Deplo
 
 
 def test_an_upload_that_goes_on_for_three_times_the_settle_time_starts_one_run(
-    deployed: Deployed, small: Small
+    deployed: Deployed, champion: str, small: Small
 ) -> None:
     folder, settle = small(4), 3.0
     parts = sorted(path for path in folder.rglob("*") if path.is_file())

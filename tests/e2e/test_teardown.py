@@ -1,12 +1,11 @@
 """The stack's end, after all other tests: an update undone, a teardown, and what is left running or lying about."""
 
 import socket
-import tempfile
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from deployed import Deployed, wait_for
+from deployed import Deployed, emulator_folders, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -58,7 +57,7 @@ def test_down_leaves_nothing_listening_and_nothing_lying_about(deployed: Deploye
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     marked = str(deployed.state).encode()
     assert [p for p in Path("/proc").glob("[0-9]*/environ") if _mentions(p, marked)] == []
-    assert not list(Path(tempfile.gettempdir()).glob("ministack-*"))
+    assert emulator_folders() <= deployed.strays
     assert not deployed.state.exists() or {entry.name for entry in deployed.state.iterdir()} <= {"results"}
     assert "not up" in deployed.command("down").stdout
 

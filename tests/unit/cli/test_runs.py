@@ -8,7 +8,7 @@ from rich.console import Console
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.runs import Run
 from dropspot.testing import MemoryStore
-from dropspot_cli.runs import await_run, newest_run, run_named, run_of_content, runs_table, summaries
+from dropspot_cli.runs import await_run, newest_run, notes, run_named, run_of_content, runs_table, summaries
 
 LATER = Run("dropspot", "pets-aaaaaaaaaa")
 
@@ -38,8 +38,11 @@ def test_runs_are_listed_newest_first_with_their_state(store: MemoryStore, run: 
     assert isinstance(screen.file, io.StringIO)
     text = screen.file.getvalue()
     assert "0.875" in text
-    assert "the learning rate is too large" in text
     assert "2026-01-02 00:00:00" in text
+    assert notes(found) == [
+        f"{LATER.run_id} refused: too low",
+        f"{run.run_id} failed: the learning rate is too large",
+    ]
 
 
 def test_a_run_whose_identity_is_not_written_yet_is_listed(store: MemoryStore, run: Run) -> None:

@@ -75,7 +75,7 @@ def test_a_run_is_told_stage_by_stage(store: MemoryStore, run: Run, screen: Cons
     lines = [" ".join(line.split()) for line in told(screen).splitlines()]
     assert lines == [
         "Run pets-0123456789",
-        f"✓ prepare 12 s {PREPARED}",
+        f"✓ prepare 12 s {PREPARED} (each is named in s3://data-bucket/runs/pets-0123456789/report/quarantine.jsonl)",
         "epoch 1 loss 1.500 validation mAP 0.100",
         "epoch 2 loss 1.500 validation mAP 0.200",
         "✓ train 2 min 05 s 2 epochs, best validation mAP 0.200",
