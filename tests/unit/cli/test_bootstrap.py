@@ -77,3 +77,24 @@ def test_every_lock_of_the_checkout_exists_and_names_no_host(bootstrap: ModuleTy
             assert not [
                 line for line in text.splitlines() if "://" in line or "index-url" in line or "find-links" in line
             ]
+
+
+@pytest.mark.parametrize("has_uv", [True, False])
+def test_without_ensurepip_the_first_environment_is_made_another_way(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, has_uv: bool
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(what: str, command: list[object]) -> None:
+        words = [str(word) for word in command]
+        if words[1:3] == ["-m", "venv"] and "--without-pip" not in words:
+            raise bootstrap.BootstrapError(f"{what} failed: ensurepip is not available")
+        ran.append(words)
+
+    monkeypatch.setattr(bootstrap, "run", run)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/opt/{name}" if has_uv else None)
+    bootstrap._first_environment("/usr/bin/python3")
+    tools = [words[0] for words in ran]
+    assert tools == (["/opt/uv", "/opt/uv"] if has_uv else ["/usr/bin/python3", "/usr/bin/python3"])
+    assert "--require-hashes" in ran[-1]
+    assert bootstrap.UV_LOCK in ran[-1]
