@@ -1,11 +1,12 @@
 """What the tests of the embedded cloud leave behind: nothing."""
 
 import os
+import tempfile
 
-import pytest
+# Importing the emulator makes it write keys to a fixed place unless told another, so this comes before any test module.
+_FOLDER = tempfile.TemporaryDirectory(prefix="emulator-")
+os.environ.setdefault("STATE_DIR", _FOLDER.name)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _emulators_own_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Some tests import the emulator into this process, which then writes keys to a fixed place unless told another."""
-    os.environ.setdefault("STATE_DIR", str(tmp_path_factory.mktemp("emulator")))
+def pytest_unconfigure() -> None:
+    _FOLDER.cleanup()
