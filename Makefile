@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BOOTSTRAP := $(PYTHON) cli/bootstrap.py
 DROPSPOT := .venv/bin/dropspot
+# MXNet lives in an environment of its own
+TRAINER := PYTHONPATH=detector_container:prep_container:layers/shared .envs/detector-train/bin/python
 DATASET ?=
 
 export SAM_CLI_TELEMETRY := 0
@@ -38,7 +40,8 @@ deploy: ## guided deployment to an AWS account
 
 test: setup ## every test, the end-to-end ones included
 	.venv/bin/python -m pytest tests --ignore=tests/training
-	PYTHONPATH=detector_container:layers/shared .envs/detector-train/bin/python -m pytest -W default tests/training
+	$(TRAINER) -m pytest -W default tests/training
+	$(TRAINER) -m pytest -W default tests/unit/prep -k mxnet
 
 check: ## lint, types, and the expanded template's checks
 	@$(BOOTSTRAP) main

@@ -149,7 +149,8 @@ class SageMakerJobs:
 
 def _is_missing(error: ClientError) -> bool:
     # SageMaker has no code of its own for a model, config or endpoint that doesn't exist.
-    return _code(error) in {"ResourceNotFound", "ValidationException"} and "not find" in _message(error).lower()
+    words = _message(error).lower()
+    return _code(error) in {"ResourceNotFound", "ValidationException"} and ("not find" in words or "not found" in words)
 
 
 class SageMakerHosting:

@@ -112,6 +112,20 @@ def test_a_refused_job_is_invalid_and_a_throttled_one_transient(
         aws.SageMakerJobs().start(JobKind.TRAINING, training_job("x"))
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ValidationException", "Requested resource not found."),
+        ("ValidationException", "Could not find requested job with name: x"),
+        ("ResourceNotFound", "Requested resource not found."),
+    ],
+)
+def test_a_missing_job_is_not_found_however_the_service_words_it(stubbed: Stubber, code: str, message: str) -> None:
+    stubbed.add_client_error("describe_training_job", code, message, 400)
+    with pytest.raises(NotFoundError):
+        aws.SageMakerJobs().describe(JobKind.TRAINING, "x")
+
+
 def test_a_request_that_the_service_s_model_forbids_is_refused_in_memory() -> None:
     with pytest.raises(AssertionError, match="TrainingJobName"):
         MemoryJobs().start(JobKind.TRAINING, training_job("under_score"))
