@@ -1,6 +1,6 @@
 """`dropspot up` and `down`: the embedded cloud of this checkout with the stack deployed to it."""
 
-import shutil
+import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +28,18 @@ def step(console: Console, doing: str, done: str) -> Iterator[None]:
     console.print(f"[green]✓[/] {done} [dim]({duration(time.monotonic() - began)})[/]", soft_wrap=True)
 
 
+@contextmanager
+def _alone(project: Project, console: Console) -> Iterator[None]:
+    """Keep a second `up` or `down` of this checkout waiting; the lock is on a file that every checkout has."""
+    with (project.root / "template.yaml").open("rb") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with console.status("waiting for another `dropspot up` or `down` of this checkout"):
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def up(
     project: Project,
     stack_name: str,
@@ -38,8 +50,19 @@ def up(
 ) -> Stack:
     """Start the embedded cloud where it isn't running, deploy the stack to it, and write `.dropspot/env`.
 
-    `meanwhile` is run while the stack is being built.
+    `meanwhile` is run while the stack is being built. Another `up` or `down` of the checkout is waited for.
     """
+    with _alone(project, console):
+        return _up(project, stack_name, parameters, console, meanwhile)
+
+
+def _up(
+    project: Project,
+    stack_name: str,
+    parameters: Mapping[str, str],
+    console: Console,
+    meanwhile: Callable[[], None],
+) -> Stack:
     began = time.monotonic()
     with ThreadPoolExecutor(max_workers=1) as pool:
         with step(console, "starting the embedded cloud", "the embedded cloud is up"):
@@ -72,14 +95,6 @@ def up(
 
 def down(project: Project, console: Console) -> None:
     """Stop the embedded cloud and remove its state; the pictures with boxes stay."""
-    with console.status("stopping the embedded cloud"):
+    with _alone(project, console), console.status("stopping the embedded cloud"):
         was_up = cloud.stop(project.root, state=project.state)
-        remains = (
-            [path for path in project.state.iterdir() if path != project.results] if project.state.is_dir() else []
-        )
-        for path in remains:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
     console.print("[green]✓[/] the embedded cloud is down" if was_up else "The embedded cloud was not up.")

@@ -19,12 +19,13 @@ from dropspot_cli.progress import Snapshot
 from dropspot_cli.project import Project
 from dropspot_cli.pushing import push_dataset, push_images
 from dropspot_cli.retraining import request_retraining
-from dropspot_cli.runs import await_run, identity, newest_run, notes, run_ids, run_named, runs_table, summaries
+from dropspot_cli.runs import await_run, identity, newest_run, notes, print_runs, run_ids, run_named, summaries
 from dropspot_cli.sentences import EXPECTED, sentence
 from dropspot_cli.stack import Stack, Target, exports
 from dropspot_cli.teardown import Teardown, bucket_content, delete_bucket
 from dropspot_cli.uploads import dataset_name
 from dropspot_cli.watching import Watcher
+from dropspot_local import cloud
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +56,14 @@ def up(
     parameter: Annotated[list[str] | None, typer.Option(help="A parameter of the template, as Name=value.")] = None,
 ) -> None:
     """Start the embedded cloud and deploy the stack to it."""
-    cloud_up(context.obj.project, context.obj.stack_name, sam.parse_parameters(parameter or []), console)
+    project: Project = context.obj.project
+    try:
+        cloud_up(project, context.obj.stack_name, sam.parse_parameters(parameter or []), console)
+    except KeyboardInterrupt:
+        if cloud.status(project.root, state=project.state) is None:
+            raise
+        errors.print("\nInterrupted. The embedded cloud is still up: `make down` stops it.")
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -105,7 +113,10 @@ def runs(context: typer.Context) -> None:
     """List the runs, the newest first."""
     stack: Stack = context.obj.connect()
     found = summaries(stack.store)
-    console.print(runs_table(found) if found else "No run yet: upload a data set with `dropspot push FOLDER`.")
+    if not found:
+        console.print("No run yet: upload a data set with `dropspot push FOLDER`.")
+        return
+    print_runs(found, console)
     for note in notes(found):
         console.print(escape(note), soft_wrap=True)
 

@@ -6,13 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dropspot import documents
 from dropspot.datasets import Listing, prefix_of
-from dropspot.errors import NotFoundError
+from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import ObjectStore
 from dropspot.runs import PREFIX, Run, RunStatus
+
+_NAME_WIDTH = 32  # of a data set's name in a terminal
+_WHOLE = 10_000  # columns where no terminal sets a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,16 @@ class RunSummary:
 
 
 def run_ids(store: ObjectStore) -> list[str]:
-    """Return the ids of all runs."""
-    return [name[:-1] for name in store.children(PREFIX) if name.endswith("/")]
+    """Return the ids of all runs; folders that somebody else has made under runs/ are none."""
+    return [name[:-1] for name in store.children(PREFIX) if name.endswith("/") and _is_run_id(name[:-1])]
+
+
+def _is_run_id(name: str) -> bool:
+    try:
+        Run.from_id("", name)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def identity(store: ObjectStore, run_id: str) -> dict[str, Any]:
@@ -63,18 +77,32 @@ def _summary(store: ObjectStore, run_id: str) -> RunSummary:
     )
 
 
-def runs_table(runs: list[RunSummary]) -> Table:
-    """Return the table that `dropspot runs` prints."""
+def print_runs(runs: list[RunSummary], console: Console) -> None:
+    """Print the table of runs, in whole lines where another program reads them."""
+    if not console.is_terminal:
+        console.width = _WHOLE
+    console.print(_table(runs, name_width=_NAME_WIDTH if console.is_terminal else None))
+
+
+def _table(runs: list[RunSummary], name_width: int | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", caption="times in UTC", caption_justify="left")
-    for column in ("run", "data set", "began", "state", "step", "mAP@0.5"):
-        table.add_column(column, justify="right" if column == "mAP@0.5" else "left", no_wrap=True)
+    table.add_column("run", no_wrap=True, min_width=max(len(run.run_id) for run in runs))  # to be copied: never cut
+    table.add_column("data set", max_width=name_width)  # the one column that gives way
+    for column in ("began", "state", "step"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("mAP@0.5", justify="right", no_wrap=True)
     colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
     for run in runs:
         score = "" if run.map50 is None else f"{run.map50:.3f}"
-        state = f"[{colours.get(run.state, 'default')}]{run.state}[/]"
+        name = Text(_printable(run.dataset), no_wrap=True, overflow="ellipsis")
+        state = Text(run.state, colours.get(run.state, "default"))
         began = run.created_at.replace("T", " ").removesuffix("Z")
-        table.add_row(run.run_id, run.dataset, began, state, run.step, score)
+        table.add_row(run.run_id, name, escape(began), state, run.step, score)
     return table
+
+
+def _printable(name: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in name)
 
 
 def notes(runs: list[RunSummary]) -> list[str]:

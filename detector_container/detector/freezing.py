@@ -10,6 +10,8 @@ from typing import Any
 
 import mxnet as mx
 
+from dropspot.errors import InvalidInputError
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -26,10 +28,16 @@ class Split:
 def frozen_parameters(symbol: mx.sym.Symbol, pattern: str) -> frozenset[str]:
     """Return the parameters and statistics whose name the pattern matches from its beginning.
 
-    None for an empty pattern.
+    None for an empty pattern. Raises InvalidInputError where no parameter is left to train.
     """
-    names = set(symbol.list_arguments() + symbol.list_auxiliary_states()) - {"data"}
-    return frozenset(name for name in names if pattern and re.match(pattern, name))
+    parameters = set(symbol.list_arguments()) - {"data"}
+    names = parameters | set(symbol.list_auxiliary_states())
+    frozen = frozenset(name for name in names if pattern and re.match(pattern, name))
+    if parameters <= frozen:
+        raise InvalidInputError(
+            f"hyperparameter freeze_layer_pattern is {pattern!r}: it freezes every layer, nothing is left to train"
+        )
+    return frozen
 
 
 def split(symbol: mx.sym.Symbol, frozen: frozenset[str]) -> Split:

@@ -18,6 +18,7 @@ from detector.settings import Settings
 from detector.threads import available_cores
 from detector.training import Training
 from detector.training_graph import TrainingGraph
+from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,12 @@ def run_job(paths: ContainerPaths, settings: Settings, given: dict[str, str], st
     if len(samples) != settings.num_training_samples:
         LOG.warning(
             "num_training_samples is %d, channel train has %d pictures", settings.num_training_samples, len(samples)
+        )
+    # The default is left alone: a batch is filled up from the front.
+    if "mini_batch_size" in given and settings.mini_batch_size > len(samples):
+        raise InvalidInputError(
+            f"hyperparameter mini_batch_size is {settings.mini_batch_size}: "
+            f"the channel holds only {len(samples)} pictures"
         )
 
     training = Training(

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dropspot.errors import InvalidInputError
 
-MAX_PIXELS = 50_000_000  # 150 MB as RGB
+MAX_PIXELS = 50_000_000  # 150 MB as RGB; detect_objects sends no more
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is the stricter limit
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # decoders that may meet untrusted bytes
 

@@ -43,8 +43,7 @@ def main() -> int:
         return _fail(paths.failure, str(error))
     except Exception as error:
         LOG.exception("training failed")
-        reason = next(iter(str(error).splitlines()), "")
-        return _fail(paths.failure, f"training failed unexpectedly: {type(error).__name__}: {reason}")
+        return _fail(paths.failure, f"training failed unexpectedly: {type(error).__name__}: {_reason(error)}")
     return 0
 
 
@@ -61,6 +60,12 @@ def refuse_several_hosts(path: Path) -> None:
     hosts = _read_json(path).get("hosts", []) if path.is_file() else []
     if len(hosts) > 1:
         raise InvalidInputError(f"this version of the detector container trains on one host, the job has {len(hosts)}")
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that says why: the first, but the last of MXNet's texts, which begin with a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return lines[-1 if lines[0].startswith("Traceback") else 0]
 
 
 def _read_json(path: Path) -> Any:

@@ -1,9 +1,11 @@
 """Runs as the API shows them, put together from the documents that they have left in the bucket."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from dropspot import documents, endpoint
-from dropspot.errors import NotFoundError
+from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.runs import PREFIX, Run, RunStatus
 from dropspot.services import Services
 from dropspot.settings import Settings
@@ -24,9 +26,16 @@ def service_health(services: Services[Settings]) -> dict[str, Any]:
 
 def run_list(services: Services[Settings]) -> list[dict[str, Any]]:
     """Return a line for every run, newest first."""
-    names = (name for name in services.store.children(PREFIX) if name.endswith("/"))
-    lines = [_line(services, Run.from_id(services.settings.app_name, name.rstrip("/"))) for name in names]
+    lines = [_line(services, run) for run in _runs(services)]
     return sorted((line for line in lines if line), key=lambda line: (line["created_at"], line["run_id"]), reverse=True)
+
+
+def _runs(services: Services[Settings]) -> Iterator[Run]:
+    """Yield every run; what somebody else has put beside them is passed over."""
+    for name in services.store.children(PREFIX):
+        if name.endswith("/"):
+            with suppress(InvalidInputError):
+                yield Run.from_id(services.settings.app_name, name.removesuffix("/"))
 
 
 def _line(services: Services[Settings], run: Run) -> dict[str, Any] | None:

@@ -1,12 +1,13 @@
 """The protocol that keeps one document for every image, of its newest version, whatever happens when."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from dropspot import documents
+from dropspot import documents, images
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.images import ImageRef, Picture
 from dropspot.ports import ObjectStore
@@ -51,7 +52,7 @@ class Detection:
     def _attempt(self, image: ImageRef, event: ImageEvent) -> Outcome | None:
         """Try once; return None where the image or its document changed meanwhile."""
         # The document is read before the image: whoever writes it in between makes the write below fail.
-        present, document_etag = documents.read_with_etag(self.store, image.detections_key)
+        present, document_etag = self._present(image)
         etag = self.store.head(image.key)
         if etag is None:
             self.store.delete(image.detections_key)
@@ -70,6 +71,14 @@ class Detection:
         if self.store.head(image.key) != etag:
             return None
         return Outcome.DETECTED if document["status"] == "detected" else Outcome.REJECTED
+
+    def _present(self, image: ImageRef) -> tuple[dict[str, Any] | None, str | None]:
+        """Return the image's document and its ETag; what is no such document has the ETag alone, to be replaced."""
+        try:
+            stored = self.store.read(image.detections_key)
+        except NotFoundError:
+            return None, None
+        return _understood(stored.body), stored.etag
 
     def _looked_at(self, image: ImageRef, etag: str, event: ImageEvent) -> tuple[dict[str, Any], str] | None:
         """Return the image's new document and the ETag of the bytes it describes; None where the image vanished."""
@@ -104,6 +113,22 @@ class Detection:
         if event.is_creation and event.etag == etag and event.version_id != described["version_id"]:
             return False
         return bool(document["model"]["run_id"] == self.champion())
+
+
+def _understood(body: bytes) -> dict[str, Any] | None:
+    """Return the document, None where the bytes are none of ours."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    match document:
+        case {
+            "schema": images.SCHEMA,
+            "image": {"etag": str(), "version_id": str() | None},
+            "model": {"run_id": str()} | None,
+        }:
+            return dict(document)
+    return None
 
 
 def _same(present: dict[str, Any] | None, document: dict[str, Any]) -> bool:

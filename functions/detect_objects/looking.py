@@ -25,7 +25,7 @@ from dropspot.runs import Run
 from sniff import sniff
 
 PAYLOAD_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no more
-PIXEL_LIMIT = 89_478_485  # where Pillow begins to suspect a bomb: a quarter of a gigabyte decoded
+PIXEL_LIMIT = 50_000_000  # what detector_container decodes: a picture is refused here, or nowhere
 OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
 
 

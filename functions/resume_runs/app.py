@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropspot.errors import NotFoundError
+from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.pipeline import STEP_DUE
 from dropspot.runs import OPEN_PREFIX, Run, RunStatus
 from dropspot.services import Services, aws_services
@@ -20,8 +20,18 @@ logger, metrics = Logger(), Metrics()
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
     services = services or aws_services(Settings)
-    for run_id in services.store.children(OPEN_PREFIX):
-        look_at(Run.from_id(services.settings.app_name, run_id), services)
+    stuck = []
+    for name in services.store.children(OPEN_PREFIX):
+        try:
+            look_at(Run.from_id(services.settings.app_name, name), services)
+        except InvalidInputError:
+            logger.warning("Foreign object among the open runs", key=f"{OPEN_PREFIX}{name}")
+        except Exception:
+            # One run's trouble must not keep the others from being resumed; the failure below still counts and alarms.
+            logger.exception("Run not looked at", run_id=name)
+            stuck.append(name)
+    if stuck:
+        raise TransientError(f"look at the open runs: {len(stuck)} failed, {stuck[0]} first")
 
 
 def look_at(run: Run, services: Services[Settings]) -> None:

@@ -53,7 +53,7 @@ def refusal(command: RetrainingCommand, message: str) -> dict[str, object]:
     """Return the announcement that no run could begin."""
     return {
         "run_id": "",
-        "dataset": command.dataset or "",
+        "dataset": str(command.dataset or "")[:80],
         "step": "prep",
         "message": message,
         "remedy": "",

@@ -8,8 +8,21 @@ from dropspot.events import RetrainingCommand
 from dropspot.services import Services
 
 
+def is_name(value: object) -> bool:
+    """Tell whether the value may name a folder under `datasets/`."""
+    if not isinstance(value, str) or not value or "/" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def dataset_to_retrain(command: RetrainingCommand, services: Services[Any]) -> str:
     """Return the data set that is named, else the one that the stack serves; raise InvalidInputError for neither."""
+    if command.dataset is not None and not is_name(command.dataset):
+        raise InvalidInputError(f"retrain: {str(command.dataset)[:80]!r} is no data set's name")
     served = documents.read_or_none(services.store, endpoint.DESIRED) or {}
     dataset = command.dataset or services.settings.served_dataset or served.get("dataset")
     if not dataset:

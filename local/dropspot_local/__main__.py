@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dropspot_local import images, processes
+from dropspot_local.cloud import CloudError, claim
 from dropspot_local.settings import server_environment
 
 
@@ -22,7 +23,11 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="JSON table of images to use instead of the checkout's")
     options = parser.parse_args()
     root, state = options.root.resolve(), options.state.resolve()
-    (state / "tmp").mkdir(parents=True, exist_ok=True)
+    try:
+        claim(state)
+    except CloudError as error:
+        parser.error(str(error))
+    (state / "tmp").mkdir(exist_ok=True)
     if processes.MARK not in os.environ:
         # ministack reads its settings while it is imported, and /proc shows the environment that a process was started
         # with: start again with everything set.

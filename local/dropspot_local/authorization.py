@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 
 _MAPPING_ACTIONS = {
     "GET": "GetEventSourceMapping",
@@ -59,3 +60,14 @@ def count_loopback_as_secure() -> None:
         pin(source_ip, True)
 
     app.pin_request_origin = pin_secure
+
+
+def let_wildcards_span_lines() -> None:
+    """Let a policy's * and ? stand for a newline too, as in AWS: an object's key may hold one."""
+    original = iam_evaluator._fnmatch_compile
+
+    def spanning(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        compiled: re.Pattern[str] = original(pattern, ignore_case)
+        return re.compile(compiled.pattern.removesuffix("$") + r"\Z", compiled.flags | re.DOTALL)
+
+    iam_evaluator._fnmatch_compile = spanning

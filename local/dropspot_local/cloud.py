@@ -31,6 +31,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 KEPT = "results"
 """What `stop` leaves in the state folder: the pictures with boxes."""
+MARKER = ".dropspot-state"
+"""The file that tells a state folder from anybody else's: everything beside it is removed by a start and a stop."""
+_MARKED = "This folder is the state of dropspot's embedded cloud: `dropspot down` removes all in it but results/.\n"
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Servers that this process has started: they outlive the calls, and whoever ends one must also wait for it."""
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "USER", "LD_LIBRARY_PATH")
@@ -75,7 +78,7 @@ def start(root: Path, *, state: Path | None = None, images: Path | None = None) 
     """
     root, folder = root.resolve(), _state(root, state)
     with _locked(root):
-        folder.mkdir(parents=True, exist_ok=True)
+        claim(folder)
         running = status(root, state=folder)
         if running is not None:
             return running
@@ -99,11 +102,15 @@ def stop(root: Path, *, state: Path | None = None) -> bool:
     if not folder.is_dir():
         return False
     with _locked(root):
+        _check_ours(folder)
         running = status(root, state=folder)
         if running is not None:
             _end(running.pid, folder)
         ended = _clear_remains(folder)
-        if not any(folder.iterdir()):
+        left = _names(folder) - {MARKER}
+        if left <= {KEPT}:  # the marker goes last: an interrupted stop can be repeated
+            (folder / MARKER).unlink(missing_ok=True)
+        if not left:
             folder.rmdir()
     return running is not None or ended > 0
 
@@ -115,6 +122,13 @@ def status(root: Path, *, state: Path | None = None) -> Cloud | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None  # never started, or killed while it wrote the file
     return cloud if processes.start_time(cloud.pid) == cloud.started else None
+
+
+def claim(folder: Path) -> None:
+    """Make the state folder and mark it as ours; CloudError where it holds somebody else's files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_ours(folder)
+    (folder / MARKER).write_text(_MARKED, encoding="utf-8")
 
 
 def bound_socket(first: int = FIRST_PORT) -> socket.socket:
@@ -132,6 +146,19 @@ def bound_socket(first: int = FIRST_PORT) -> socket.socket:
             continue
         return listener
     raise CloudError(f"No port of {HOST} is free.")
+
+
+def _check_ours(folder: Path) -> None:
+    names = _names(folder)
+    if MARKER not in names and names - {KEPT}:
+        raise CloudError(
+            f"{folder} holds files and is no embedded cloud's state (it has no {MARKER}): nothing in it was touched;"
+            " let DROPSPOT_STATE name an empty or a new folder, or remove this one yourself."
+        )
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
 
 
 def _state(root: Path, state: Path | None) -> Path:
@@ -214,10 +241,10 @@ def _end(pid: int, folder: Path) -> None:
 
 
 def _clear_remains(folder: Path) -> int:
-    """End what a killed server has left, remove everything but the results. Returns how many processes there were."""
+    """End what a killed server has left, remove all but results and marker. Returns how many processes there were."""
     ended = processes.end_marked(folder)
     for entry in folder.iterdir():
-        if entry.name == KEPT:
+        if entry.name in {KEPT, MARKER}:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)

@@ -31,7 +31,7 @@ NEEDED = {
         "pin_request_origin",
     ),
     "ministack.core.iam_actions": ("_lambda_action", "request_tag_context"),
-    "ministack.core.iam_evaluator": ("AuthError", "enforce"),
+    "ministack.core.iam_evaluator": ("AuthError", "_fnmatch_compile", "enforce"),
     "ministack.core.lambda_runtime": ("_detect_runtime_binary",),
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("_KNOWN_AWS_SERVICE_NAMES",),
@@ -86,6 +86,7 @@ def install(root: Path, sagemaker: Handler) -> None:
     authorization.name_lambda_actions()
     authorization.name_sources_of_events()
     authorization.count_loopback_as_secure()
+    authorization.let_wildcards_span_lines()
 
 
 def name_services() -> None:

@@ -55,9 +55,14 @@ def check_classes(wanted: Iterable[str], pictures: Iterable[LabelledPicture], qu
 def nothing_usable(pictures: int, annotations: int, quarantine: Quarantine) -> InvalidInputError:
     """The error for a data set in which not one box on a picture can be used."""
     return InvalidInputError(
-        f"the data set has no usable annotation: {pictures} pictures and {annotations} readable annotations were found,"
-        f" and no box on any picture; left out: {_summary(quarantine)}"
+        f"the data set has no usable annotation: {_counted(pictures, 'picture')} and "
+        f"{_counted(annotations, 'readable annotation')} were found, and no box on any picture; "
+        f"left out: {_summary(quarantine)}"
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _summary(quarantine: Quarantine) -> str:

@@ -127,6 +127,21 @@ def test_a_network_without_weights_here_is_refused_in_one_sentence(training_root
     assert "\n" not in training_root.failure
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("mini_batch_size", "17", "is 17: the channel holds only 16 pictures"),
+        ("freeze_layer_pattern", ".*", "is '.*': it freezes every layer, nothing is left to train"),
+    ],
+)
+def test_a_hyperparameter_that_leaves_no_training_is_refused_by_name(
+    training_root: TrainingRoot, name: str, value: str, complaint: str
+) -> None:
+    training_root.write({name: value}, pictures=16)
+    assert training_root.train()[0] == 1
+    assert training_root.failure == f"hyperparameter {name} {complaint}"
+
+
 def test_an_empty_channel_is_refused_in_one_sentence(training_root: TrainingRoot) -> None:
     training_root.write({})
     (training_root.folder / "input" / "data" / "train" / "train.rec").write_bytes(b"")

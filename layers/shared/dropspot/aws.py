@@ -142,9 +142,17 @@ class SageMakerJobs:
         return Job(
             name=name,
             status=answer[f"{kind.value}Status"],
-            reason=answer.get("ExitMessage") or answer.get("FailureReason", ""),
+            reason=_reason(answer),
             model_data=answer.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""),
         )
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    """Return why a job has ended, in its own words or, where the service stopped it in silence, in ours."""
+    if answer.get("SecondaryStatus") == "MaxRuntimeExceeded":
+        limit = answer.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
+        return f"the job was stopped at its time limit, max_runtime_seconds ({limit})"
+    return str(answer.get("ExitMessage") or answer.get("FailureReason") or "")
 
 
 def _is_missing(error: ClientError) -> bool:

@@ -36,11 +36,15 @@ class JobCommand:
 
 @dataclass(frozen=True, slots=True)
 class RetrainingCommand:
-    """A retraining is asked for: of the named data set, or (None) of the one that is served."""
+    """A retraining is asked for: of the named data set, or (None) of the one that is served.
 
-    dataset: str | None
+    Anybody may put the event on the bus, so `dataset` is whatever they said.
+    """
+
+    dataset: Any
     cause: str
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "RetrainingCommand":
-        return cls(event["request"].get("dataset") or None, event["cause"])
+        request = event["request"]
+        return cls(request.get("dataset") or None if isinstance(request, dict) else request, event["cause"])

@@ -1,5 +1,7 @@
 """How a run fails: once, with one sentence, in its record and on the bus."""
 
+import shlex
+
 from dropspot import documents
 from dropspot.pipeline import STEPS
 from dropspot.runs import Run
@@ -21,7 +23,7 @@ def fail_run(services: Services[Settings], run: Run, step: str, message: str) ->
     failure = {
         "step": step,
         "message": one_sentence(message),
-        "remedy": f"dropspot retrain {dataset}" if dataset else "",
+        "remedy": remedy(dataset),
         "job": run.name(step) if step in STEPS else "",
         "at": documents.timestamp(services.now()),
     }
@@ -29,6 +31,11 @@ def fail_run(services: Services[Settings], run: Run, step: str, message: str) ->
     sentence = notice(f"Run {run.run_id} failed at {step}: {message}{again}")
     services.bus.put(RUN_FAILED, {"run_id": run.run_id, "dataset": dataset, **failure, "notice": sentence})
     return documents.write_once(services.store, key, failure)
+
+
+def remedy(dataset: str) -> str:
+    """Return the command that starts a new attempt, safe to paste into a shell; empty where no data set is known."""
+    return f"dropspot retrain {'-- ' if dataset.startswith('-') else ''}{shlex.quote(dataset)}" if dataset else ""
 
 
 def one_sentence(message: str) -> str:

@@ -29,7 +29,8 @@ class Hyperparameter:
 
     def parse(self, text: str) -> Value:
         """Return the value of `text`; raise InvalidInputError naming the hyperparameter."""
-        refusal = InvalidInputError(f"hyperparameter {self.name} is {text!r}: {self.rule}")
+        quoted = repr(text) if len(text) <= 40 else f"{text[:40]!r}…"
+        refusal = InvalidInputError(f"hyperparameter {self.name} is {quoted}: {self.rule}")
         try:
             value = self.read(text)
         except ValueError as error:
@@ -94,6 +95,8 @@ def _epochs_list(value: Value) -> bool:
 
 _BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
 _EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
+# The documentation knows no upper end for these; beyond this one nothing would ever end or fit.
+_MOST = 100_000
 _UNIT_OPEN_LEFT = "must be a number above 0 and at most 1"
 _UNIT_OPEN = "must be a number between 0 and 1, both excluded"
 
@@ -104,9 +107,9 @@ BUILT_IN: dict[str, Hyperparameter] = {
         _int("num_training_samples", 1),
         _choice("base_network", _BUILT_IN_NETWORKS, "vgg-16"),
         _int("use_pretrained_model", 0, 1, 1),
-        _int("epochs", 1, 30),
-        _int("mini_batch_size", 1, 32),
-        _int("image_shape", 300, 300),
+        _int("epochs", 1, 30, _MOST),
+        _int("mini_batch_size", 1, 32, _MOST),
+        _int("image_shape", 300, 300, 2048),
         _int("label_width", 7, 350),
         _float("learning_rate", _UNIT_OPEN_LEFT, lambda v: 0 < v <= 1, 0.001),
         Hyperparameter("lr_scheduler_step", str, _epochs_list, "must be epochs separated by commas, like 10,20", ""),
@@ -151,7 +154,7 @@ def parse(values: Mapping[str, str], *, extensions: bool) -> dict[str, Value]:
     for name in values:
         if name not in rows:
             hint = " (an extension that only detector_container understands)" if name in EXTENSIONS else ""
-            raise InvalidInputError(f"hyperparameter {name} is unknown to the algorithm{hint}")
+            raise InvalidInputError(f"hyperparameter {name[:80]} is unknown to the algorithm{hint}")
     return {name: rows[name].parse(str(text)) for name, text in values.items()}
 
 

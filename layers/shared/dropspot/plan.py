@@ -1,6 +1,7 @@
 """The training plan: `training.json` beside the data set, laid over the stack's parameters."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from dropspot import hyperparameters
 from dropspot.errors import InvalidInputError
 
 SCHEMA = "dropspot/plan/1"
+MAX_BYTES = 100_000
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 BUILT_IN = "built-in"
 DETECTOR = "detector"
 
@@ -84,11 +87,7 @@ class TrainingPlan:
 
         Raises InvalidInputError, one sentence that names the field.
         """
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise InvalidInputError(f"training.json is not JSON: {error}") from error
-        reader = _Reader(document, "training.json")
+        reader = _Reader(stated(text), "training.json")
         gate = reader.part("gate")
         split = reader.part("split")
         instance = reader.part("instance")
@@ -101,7 +100,9 @@ class TrainingPlan:
             shorter_side=reader.integer("shorter_side", 512, 32, 4096),
             hyperparameters=_hyperparameters(reader.take("hyperparameters", {}), defaults, algorithm),
             instance=Instance(
-                instance.text("type", defaults.instance.type),
+                instance.matching(
+                    "type", defaults.instance.type, _INSTANCE_TYPE, "must be an instance type like ml.m5.xlarge"
+                ),
                 instance.integer("count", defaults.instance.count, 1, 100),
             ),
             spot=reader.flag("spot", defaults.spot),
@@ -109,7 +110,7 @@ class TrainingPlan:
             gate=Gate(gate.number("min_map50", defaults.min_map50, 0, 1), gate.integer("min_boxes", 1, 0, 1_000_000)),
             max_left_out=quarantine.number("max_left_out", 0.2, 0, 1),
         )
-        reader.take("schema", SCHEMA)
+        reader.choice("schema", SCHEMA, (SCHEMA,))
         for part in (gate, split, instance, quarantine, reader):
             part.finish()
         return plan
@@ -157,6 +158,23 @@ class TrainingPlan:
         }
 
 
+def stated(text: bytes) -> Any:
+    """Return what the bytes of `training.json` state; raise InvalidInputError for what is no JSON or can't be kept."""
+    if len(text) > MAX_BYTES:
+        raise InvalidInputError(f"training.json has {len(text)} bytes: a plan has at most {MAX_BYTES}")
+    try:
+        document = json.loads(text)
+        # A lone surrogate passes as JSON and can't be written down again.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"training.json is not JSON that can be kept: {_shortened(str(error))}") from error
+    return document
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
 class _Reader:
     """Takes fields out of one JSON object, each checked by name; `finish` refuses what nobody took."""
 
@@ -175,10 +193,10 @@ class _Reader:
     def part(self, name: str) -> "_Reader":
         return _Reader(self.take(name, {}), f"{self._where}: {name}")
 
-    def text(self, name: str, default: str) -> str:
+    def matching(self, name: str, default: str, pattern: re.Pattern[str], rule: str) -> str:
         value = self.take(name, default)
-        if not isinstance(value, str) or not value:
-            raise self._refuse(name, value, "must be a text")
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise self._refuse(name, value, rule)
         return value
 
     def flag(self, name: str, default: bool) -> bool:
@@ -207,7 +225,9 @@ class _Reader:
 
     def finish(self) -> None:
         if self._left:
-            raise InvalidInputError(f"{self._where}: {sorted(self._left)[0]} is no field of the training plan")
+            raise InvalidInputError(
+                f"{self._where}: {_shortened(sorted(self._left)[0])} is no field of the training plan"
+            )
 
 
 def _classes(value: Any) -> Classes:
@@ -256,5 +276,5 @@ def _hyperparameters(value: Any, defaults: PlanDefaults, algorithm: str) -> dict
 
 def _hyperparameter_text(name: str, value: Any) -> str:
     if not isinstance(value, str | int | float):
-        raise InvalidInputError(f"training.json: hyperparameter {name} must be a text or a number")
+        raise InvalidInputError(f"training.json: hyperparameter {_shortened(name)} must be a text or a number")
     return str(value)

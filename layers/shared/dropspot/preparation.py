@@ -8,7 +8,7 @@ from dropspot.datasets import PREFIX, Listing, dataset_of, prefix_of
 from dropspot.errors import InvalidInputError
 from dropspot.failures import fail_run
 from dropspot.jobs import ensure_started
-from dropspot.plan import PlanDefaults, TrainingPlan
+from dropspot.plan import PlanDefaults, TrainingPlan, stated
 from dropspot.ports import JobKind, Request
 from dropspot.runs import Run
 from dropspot.services import Services
@@ -41,16 +41,19 @@ def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: st
     """
     settings: PreparationSettings = services.settings
     try:
-        plan = _plan(services, listing)
+        text = _plan_text(services, listing)
+        plan = TrainingPlan.parse(text, PlanDefaults.from_document(settings.plan_defaults), settings.algorithm)
     except InvalidInputError as error:
         refused = listing.plan.etag if listing.plan else ""
         run = Run.of(settings.app_name, settings.bucket_name, listing, {"refused": refused}, attempt)
         _record(services, run, listing, attempt, cause)
         fail_run(services, run, "prep", str(error))
         return Begun(run, str(error))
-    run = Run.of(settings.app_name, settings.bucket_name, listing, plan.identity, attempt)
+    # What the user states counts in full: a plan whose gate was mended is another run, and trains again.
+    identity = {"plan": plan.identity, "stated": stated(text)}
+    run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
     _record(services, run, listing, attempt, cause)
-    documents.write(services.store, run.key("plan.json"), plan.document)
+    documents.write_once(services.store, run.key("plan.json"), plan.document)
     request = processing_job_request(run, listing.dataset, settings)
     try:
         ensure_started(services, run, "prep", JobKind.PROCESSING, request)
@@ -72,10 +75,8 @@ def refuse_stray(services: Services[Any], key: str) -> None:
         fail_run(services, run, "prep", str(error))
 
 
-def _plan(services: Services[Any], listing: Listing) -> TrainingPlan:
-    text = services.store.read(listing.plan.key).body if listing.plan else b"{}"
-    defaults = PlanDefaults.from_document(services.settings.plan_defaults)
-    return TrainingPlan.parse(text, defaults, services.settings.algorithm)
+def _plan_text(services: Services[Any], listing: Listing) -> bytes:
+    return services.store.read(listing.plan.key).body if listing.plan else b"{}"
 
 
 def _record(services: Services[Any], run: Run, listing: Listing, attempt: str, cause: str) -> None:

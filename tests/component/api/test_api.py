@@ -106,6 +106,13 @@ def test_runs_are_listed_newest_first(api: Api) -> None:
     )
 
 
+def test_what_is_no_run_is_not_listed(api: Api) -> None:
+    api.record(PETS, "Pets", "2026-11-12T01:00:00Z")
+    api.services.store.put("runs/notes/readme.txt", b"mine")
+    status, answer = api.ask("GET", "/runs")
+    assert (status, [line["run_id"] for line in answer["runs"]]) == (200, [PETS.run_id])
+
+
 @pytest.mark.parametrize("written", [PETS.run_id, "pets%2D0123456789"])
 def test_a_run_is_shown_with_all_its_documents(api: Api, written: str) -> None:
     listing = [{"key": "a", "etag": "x", "size": 3}, {"key": "b", "etag": "y", "size": 4}]
@@ -139,6 +146,20 @@ def test_an_image_s_document_is_found_by_its_key(api: Api, key: str) -> None:
 def test_an_image_without_a_document_is_404(api: Api) -> None:
     status, answer = api.ask("GET", "/detections", query={"key": "images/cat.jpg"})
     assert (status, answer["Code"]) == (404, "NotFoundError")
+
+
+def test_an_unreadable_document_is_404_and_named(api: Api) -> None:
+    api.services.store.put("detections/cat.jpg.json", b"not json")
+    status, answer = api.ask("GET", "/detections", query={"key": "images/cat.jpg"})
+    assert (status, answer["Code"]) == (404, "NotFoundError")
+    assert "detections/cat.jpg.json is not JSON" in answer["Message"]
+
+
+def test_what_is_no_document_is_not_listed(api: Api) -> None:
+    for name in ("cat.jpg.json", "notes.txt", ".json"):
+        api.services.store.put(f"detections/{name}", b"{}")
+    expected = {"keys": ["images/cat.jpg"], "truncated": False}
+    assert api.ask("GET", "/detections", query={"prefix": "images/"}) == (200, expected)
 
 
 def test_described_images_are_listed_by_prefix(api: Api) -> None:
@@ -198,6 +219,7 @@ def test_a_retraining_of_what_is_in_service_needs_no_name(api: Api, body: str | 
         ('{"dataset": ""}', 400),
         ('{"dataset": null}', 400),
         ('{"dataset": "a/b"}', 400),
+        ('{"dataset": "\\ud800"}', 400),
         ('{"dataset": "pets", "epochs": 3}', 400),
         ('{"dataset": "nowhere"}', 404),
     ],

@@ -7,7 +7,9 @@ from handlers import captured_event, load_logic
 from image_pipeline import KEY, NEXT_RUN, QUEUE, ROWS, RUN, Pipeline, picture
 from PIL import Image
 
+from detector.pictures import MAX_PIXELS
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
+from dropspot.images import ImageRef
 from dropspot.testing import PostponedMessage
 
 looking = load_logic("detect_objects", "looking")
@@ -38,6 +40,24 @@ def test_an_uploaded_image_gets_a_document_of_what_the_model_saw(pipeline: Pipel
     assert [(found["label"], found["score"]) for found in document["detections"]] == [("cat", 0.9), ("dog", 0.75)]
     assert document["detections"][0]["pixels"] == {"left": 0, "top": 16, "width": 32, "height": 16}
     assert pipeline.services.inference.images == [body]
+
+
+@pytest.mark.parametrize("foreign", [b"not json", b"\xff", b"{}", b"[]", b'{"image": {}, "model": 3}'])
+def test_what_lies_in_the_document_s_place_is_replaced(pipeline: Pipeline, foreign: bytes) -> None:
+    pipeline.store.put(ImageRef.from_key("the-bucket", KEY).detections_key, foreign)
+    assert pipeline.handle(pipeline.upload(picture())) == []
+    assert pipeline.document()["status"] == "detected"
+
+
+@pytest.mark.parametrize(("width", "height"), [(9000, 9000), (5001, 10_000)])
+def test_a_picture_that_the_detector_would_not_decode_is_not_sent(pipeline: Pipeline, width: int, height: int) -> None:
+    assert pipeline.handle(pipeline.upload(picture(width, height))) == []
+    assert pipeline.document()["rejection"]["code"] == "decompression_bomb"
+    assert pipeline.services.inference.images == []
+
+
+def test_the_function_and_the_detector_agree_on_the_largest_picture() -> None:
+    assert looking.PIXEL_LIMIT == MAX_PIXELS
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from road import Road
 
+from dropspot.errors import TransientError
 from dropspot.ports import JobKind
 from dropspot.runs import Run, RunStatus
 
@@ -156,6 +157,39 @@ def test_an_impossible_plan_fails_the_run_and_a_mended_one_is_another(road: Road
     assert len(road.world.jobs.requests) == 1
 
 
+def test_a_mended_gate_is_another_run_and_leaves_the_first_ones_record_alone(road: Road) -> None:
+    road.upload(**{"images.tar.gz": b"archive", "training.json": b'{"gate": {"min_map50": 1}}'})
+    road.settle()
+    [strict] = road.runs
+    road.judge(strict, good=False)
+    road.world.clock.advance(100)
+    road.upload(**{"training.json": b'{"gate": {"min_map50": 0}}'})
+    road.settle("datasets/pets/training.json")
+    assert [road.store.json(run.key("plan.json"))["gate"]["min_map50"] for run in road.runs] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("plan", [b'{"classes": ["\\ud800"]}', b"[" * 90_000])
+def test_a_plan_that_breaks_the_reader_fails_the_run_all_the_same(road: Road, plan: bytes) -> None:
+    road.upload(**{"images.tar.gz": b"archive", "training.json": plan})
+    assert road.settle() == {"batchItemFailures": []}
+    [refused] = road.runs
+    assert state(road, refused) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "command"),
+    [
+        ("my pets", "dropspot retrain 'my pets'"),
+        ("x; touch y", "dropspot retrain 'x; touch y'"),
+        ("-rf", "dropspot retrain -- -rf"),
+    ],
+)
+def test_a_remedy_can_be_pasted_into_a_shell(road: Road, dataset: str, command: str) -> None:
+    road.upload(dataset, **{"images.tar.gz": b"archive", "training.json": b"no"})
+    road.settle(f"datasets/{dataset}/images.tar.gz")
+    assert road.store.json(road.runs[0].key("failure.json"))["remedy"] == command
+
+
 def test_data_that_changed_while_it_was_prepared_supersedes_the_run(road: Road) -> None:
     run = begun(road)
     road.upload("pets", **{"more.tar.gz": b"new"})
@@ -267,8 +301,19 @@ def test_a_retraining_event_delivered_twice_is_one_attempt(road: Road) -> None:
     assert len(road.runs) == 2
 
 
-@pytest.mark.parametrize("request_", [{}, {"dataset": "nowhere"}])
-def test_a_retraining_of_nothing_is_refused_aloud(road: Road, request_: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"dataset": "nowhere"},
+        {"dataset": "sub/inner"},
+        {"dataset": 7},
+        {"dataset": "\ud800"},
+        {"dataset": ["a"]},
+        ["a"],
+    ],
+)
+def test_a_retraining_of_nothing_is_refused_aloud(road: Road, request_: object) -> None:
     road.call("start_retraining", {"command": "start_retraining", "request": request_, "cause": "event-1"})
     [refused] = road.world.bus.of("Run Failed")
     assert refused["message"].startswith("retrain")
@@ -328,6 +373,31 @@ def test_a_run_that_has_ended_is_forgotten(road: Road) -> None:
     road.judge(run)
     road.call("resume_runs", {"command": "resume_runs", "cause": "event-1"})
     assert road.store.keys("open-runs/") == []
+
+
+def test_a_foreign_object_among_the_open_runs_keeps_no_run_from_being_resumed(road: Road) -> None:
+    road.store.put("open-runs/foo", b"")
+    run = begun(road)
+    road.prepare(run)
+    road.call("resume_runs", {"command": "resume_runs", "cause": "event-1"})
+    assert road.world.bus.of("Step Due") == [{"command": "start_training", "job": run.processing_job}]
+
+
+def test_one_runs_trouble_fails_the_pass_after_the_others_were_resumed(road: Road) -> None:
+    run = begun(road)
+    road.prepare(run)
+    road.store.put("open-runs/aaa-0123456789", b"")
+    children = road.store.children
+
+    def listed(prefix: str) -> list[str]:
+        if prefix == "runs/aaa-0123456789/":
+            raise ConnectionError("no answer")
+        return children(prefix)
+
+    road.store.children = listed  # type: ignore[method-assign]
+    with pytest.raises(TransientError, match="1 failed"):
+        road.call("resume_runs", {"command": "resume_runs", "cause": "event-1"})
+    assert len(road.world.bus.of("Step Due")) == 1
 
 
 def test_one_data_sets_trouble_fails_its_own_messages_alone(road: Road) -> None:

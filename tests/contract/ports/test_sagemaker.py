@@ -4,6 +4,7 @@ what it gets wrong is stated here as SageMaker states it, by botocore's Stubber.
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -110,6 +111,23 @@ def test_a_refused_job_is_invalid_and_a_throttled_one_transient(
     stubbed.add_client_error("create_training_job", code, "no", 400)
     with pytest.raises(expected):
         aws.SageMakerJobs().start(JobKind.TRAINING, training_job("x"))
+
+
+def test_a_job_stopped_at_its_time_limit_says_so(stubbed: Stubber) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:training-job/x"
+    answer = {
+        "TrainingJobName": "x",
+        "TrainingJobArn": arn,
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://b/k"},
+        "TrainingJobStatus": "Stopped",
+        "SecondaryStatus": "MaxRuntimeExceeded",
+        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    stubbed.add_response("describe_training_job", answer)
+    assert "max_runtime_seconds (60)" in aws.SageMakerJobs().describe(JobKind.TRAINING, "x").reason
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,25 @@
 """The command as a user meets it: its words, its sentences, its exit codes."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from rich.console import Console
+from typer.testing import CliRunner
 
 from dropspot.errors import InvalidInputError, NotFoundError
+from dropspot_cli import main
 from dropspot_cli.console import counted, duration
 from dropspot_cli.demo import material
+from dropspot_cli.embedded import down
 from dropspot_cli.project import Project
 from dropspot_cli.sentences import sentence
-from dropspot_local.cloud import CloudError
+from dropspot_local.cloud import Cloud, CloudError
 
 VERBS = ("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo")
 
@@ -70,6 +75,42 @@ def test_down_where_nothing_is_up_is_no_failure(tmp_path: Path) -> None:
     done = dropspot(tmp_path, "down")
     assert done.returncode == 0
     assert "was not up" in done.stdout
+
+
+def test_a_folder_of_the_users_own_is_neither_taken_nor_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for verb in ("up", "down"):
+        done = dropspot(tmp_path, verb)
+        assert done.returncode == 1
+        assert "nothing in it was touched" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_an_interrupted_up_says_that_the_cloud_is_up(monkeypatch: pytest.MonkeyPatch, is_up: bool) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "cloud_up", interrupted)
+    running = Cloud(1, 1, 4566, "/state") if is_up else None
+    monkeypatch.setattr(main.cloud, "status", lambda *_, **__: running)
+    done = CliRunner().invoke(main.app, ["up"])
+    assert done.exit_code == 130
+    assert ("The embedded cloud is still up: `make down` stops it" in done.output) is is_up
+
+
+def test_a_down_waits_for_another_to_end(tmp_path: Path, screen: Console) -> None:
+    (tmp_path / "template.yaml").touch()
+    project = Project(tmp_path)
+    with (tmp_path / "template.yaml").open() as held, ThreadPoolExecutor() as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = pool.submit(down, project, screen)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        waiting.result(timeout=10)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["template.yaml"]
 
 
 @pytest.mark.parametrize(

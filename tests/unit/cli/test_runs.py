@@ -8,7 +8,7 @@ from rich.console import Console
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.runs import Run
 from dropspot.testing import MemoryStore
-from dropspot_cli.runs import await_run, newest_run, notes, run_named, run_of_content, runs_table, summaries
+from dropspot_cli.runs import await_run, newest_run, notes, print_runs, run_ids, run_named, run_of_content, summaries
 
 LATER = Run("dropspot", "pets-aaaaaaaaaa")
 
@@ -34,7 +34,7 @@ def test_runs_are_listed_newest_first_with_their_state(store: MemoryStore, run: 
         (LATER.run_id, "refused", 0.875),
         (run.run_id, "failed", None),
     ]
-    screen.print(runs_table(found))
+    print_runs(found, screen)
     assert isinstance(screen.file, io.StringIO)
     text = screen.file.getvalue()
     assert "0.875" in text
@@ -48,6 +48,29 @@ def test_runs_are_listed_newest_first_with_their_state(store: MemoryStore, run: 
 def test_a_run_whose_identity_is_not_written_yet_is_listed(store: MemoryStore, run: Run) -> None:
     store.put_json(run.key("listing.json"), [])
     assert [one.run_id for one in summaries(store)] == [run.run_id]
+
+
+def test_a_folder_that_is_no_run_is_passed_over(store: MemoryStore, run: Run) -> None:
+    road.begun(store, run)
+    store.put_json("runs/My Notes/run.json", {"dataset": "pets", "created_at": "2030-01-01T00:00:00Z"})
+    assert run_ids(store) == [run.run_id]
+    assert newest_run(store, "pets") == run.run_id
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_give_way_to_ids_in_a_terminal_and_are_whole_elsewhere(
+    store: MemoryStore, run: Run, terminal: bool
+) -> None:
+    name = "[red]cats\nand " + "dogs " * 40
+    road.begun(store, run, dataset=name)
+    screen = Console(file=io.StringIO(), width=70, force_terminal=terminal, color_system=None)
+    print_runs(summaries(store), screen)
+    assert isinstance(screen.file, io.StringIO)
+    line = next(line for line in screen.file.getvalue().splitlines() if "[red]" in line)
+    assert line.startswith(f"{run.run_id}  [red]ca")
+    assert ("…" in line) is terminal
+    assert (name.replace("\n", " ") in line) is not terminal
+    assert "00:00" in line
 
 
 def test_the_newest_run_is_that_which_began_last(store: MemoryStore, run: Run) -> None:

@@ -15,7 +15,9 @@ GIVEN = {"num_classes": "2", "num_training_samples": "10", "base_network": "tiny
 EMPTY_MXNET = "raise ImportError('a refusal must not need MXNet')"
 
 
-def run(root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",)) -> subprocess.CompletedProcess[str]:
+def run(
+    root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",), mxnet: str = EMPTY_MXNET
+) -> subprocess.CompletedProcess[str]:
     """Run the command in an interpreter for which importing MXNet is an error."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
@@ -23,7 +25,7 @@ def run(root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",)) 
         text = hyperparameters if isinstance(hyperparameters, str) else json.dumps(hyperparameters)
         (config / "hyperparameters.json").write_text(text)
     (config / "resourceconfig.json").write_text(json.dumps({"current_host": hosts[0], "hosts": hosts}))
-    (root / "mxnet.py").write_text(EMPTY_MXNET)
+    (root / "mxnet.py").write_text(mxnet)
     path = os.pathsep.join(map(str, (root, ROOT / "detector_container", ROOT / "layers" / "shared")))
     env = os.environ | {"PYTHONPATH": path, "DROPSPOT_ML_ROOT": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "detector.train"]
@@ -50,6 +52,20 @@ def test_a_refusal_is_one_sentence_that_names_what_is_wrong(
     assert sentence in failure
     assert "\n" not in failure
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Traceback (most recent call last):\n  File x\nMXNetError: out of memory\n", "MXNetError: out of memory"),
+        ("the reason\nand more", "the reason"),
+        ("", ""),
+    ],
+)
+def test_an_unexpected_error_is_told_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
+    assert run(tmp_path, GIVEN, mxnet=f"raise RuntimeError({text!r})").returncode == 1
+    failure = (tmp_path / "output" / "failure").read_text()
+    assert failure == f"training failed unexpectedly: RuntimeError: {reason}"
 
 
 def test_several_hosts_are_refused_for_now(tmp_path: Path) -> None:

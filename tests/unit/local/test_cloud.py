@@ -140,11 +140,24 @@ def test_what_a_killed_server_leaves_is_ended_by_a_stop(root):
 
 def test_a_pid_that_another_process_has_got_is_not_taken_for_the_server(root):
     state = root / ".dropspot"
-    state.mkdir()
+    cloud.claim(state)
     record = {"pid": os.getpid(), "started": 1, "port": 4566, "state": str(state)}
     (state / "cloud.pid").write_text(json.dumps(record))
     assert cloud.status(root) is None
     cloud.stop(root)  # and we are still here
+
+
+def test_a_folder_with_other_files_is_refused_and_not_touched(root):
+    other = root / "other"
+    (other / "results").mkdir(parents=True)
+    (other / "letter.txt").write_text("dear")
+    for verb in (cloud.start, cloud.stop):
+        with pytest.raises(cloud.CloudError, match="nothing in it was touched"):
+            verb(root, state=other)
+    assert sorted(entry.name for entry in other.iterdir()) == ["letter.txt", "results"]
+    (other / "letter.txt").unlink()
+    assert cloud.stop(root, state=other) is False  # results alone are no stranger's
+    assert [entry.name for entry in other.iterdir()] == ["results"]
 
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(root):

@@ -8,8 +8,9 @@ import time
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from ministack.core import iam_evaluator
 
-from dropspot_local import cloud
+from dropspot_local import authorization, cloud
 
 HANDLER = """
 import time
@@ -220,3 +221,10 @@ def test_a_bucket_policy_against_plain_http_lets_loopback_in(stack):
     s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     allowed = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::tls-only/*"}
     stack.user("s3", "writer", allowed).put_object(Bucket="tls-only", Key="k", Body=b"")
+
+
+def test_a_wildcard_of_a_policy_spans_lines(monkeypatch):
+    monkeypatch.setattr(iam_evaluator, "_fnmatch_compile", iam_evaluator._fnmatch_compile)  # put back afterwards
+    authorization.let_wildcards_span_lines()
+    assert iam_evaluator.fnmatch_iam_cs("arn:aws:s3:::b/images/a\nb.jpg", "arn:aws:s3:::b/images/*")
+    assert not iam_evaluator.fnmatch_iam_cs("arn:aws:s3:::b/images/a\n", "arn:aws:s3:::b/images/a")

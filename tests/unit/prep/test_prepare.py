@@ -291,7 +291,7 @@ def test_a_published_test_half_without_boxes_is_no_loss(mini: MiniDataset) -> No
 @pytest.mark.parametrize(
     ("build", "plan", "complaint"),
     [
-        (lambda m: m.put("images/a.jpg", picture_bytes(1)), {}, "no usable annotation: 1 pictures and 0 readable"),
+        (lambda m: m.put("images/a.jpg", picture_bytes(1)), {}, "no usable annotation: 1 picture and 0 readable"),
         (lambda m: m.put("a.xml", "<annotation"), {}, r"no usable annotation.*bad_annotation.*a\.xml"),
         (lambda m: m.put("data.rar", "Rar!"), {}, r"no usable annotation.*data\.rar.*use \.tar\.gz"),
         (lambda m: [m.pair(f"a{i}", i, [("cat", 9, 9, 9, 9)]) for i in range(9)], {}, r"9 of 9 pictures"),

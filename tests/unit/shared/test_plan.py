@@ -51,6 +51,11 @@ def test_a_merged_plan_survives_its_document() -> None:
         ({"split": {"train": 1.5}}, "train is 1.5"),
         ({"instance": {"count": 0}}, "count is 0"),
         ({"instance": {"type": ""}}, "type"),
+        ({"instance": {"type": "ml.foo"}}, "instance type like"),
+        ({"schema": "dropspot/plan/99"}, "schema"),
+        ({"hyperparameters": {"mini_batch_size": 999_999_999_999}}, "mini_batch_size"),
+        ({"x" * 300_000: 1}, "bytes"),
+        ({"x" * 3_000: 1}, "…"),
         ({"spot": "yes"}, "spot"),
         ({"output": "tfrecord"}, "output"),
         ({"classes": []}, "classes"),
@@ -67,6 +72,15 @@ def test_an_impossible_plan_is_refused_by_name(document: Any, named: str) -> Non
 def test_text_that_is_no_json_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="not JSON"):
         TrainingPlan.parse(b"{epochs: 3}", DEFAULTS, DETECTOR)
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"classes": ["\\ud800"]}', b'{"hyperparameters": {"\\ud800": 1}}', b"[" * 90_000, b"1" * 6_000, b"\xff"]
+)
+def test_text_that_could_not_be_written_down_again_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidInputError, match=r"training\.json is not JSON that can be kept") as refusal:
+        TrainingPlan.parse(text, DEFAULTS, DETECTOR)
+    assert len(str(refusal.value)) < 200
 
 
 def test_an_extension_is_refused_by_name_for_the_built_in() -> None:
