@@ -1,15 +1,13 @@
 """The request to train again."""
 
-import re
 from typing import Any
 
-from dropspot.datasets import prefix_of
+from dropspot.datasets import is_name, prefix_of
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.services import Services
 from dropspot.settings import Settings
 
 RETRAINING_REQUESTED = "Retraining Requested"
-_FOLDER = re.compile(r"[^/\ud800-\udfff]+")  # a lone surrogate, which JSON can spell, is in no S3 key
 
 
 def request_retraining(services: Services[Settings], body: Any) -> str:
@@ -22,7 +20,7 @@ def request_retraining(services: Services[Settings], body: Any) -> str:
     if "dataset" not in body:
         return services.bus.put(RETRAINING_REQUESTED, {})  # whichever is in service
     dataset = body["dataset"]
-    if not isinstance(dataset, str) or not _FOLDER.fullmatch(dataset):
+    if not is_name(dataset):
         raise InvalidInputError("dataset must be the name of a folder under datasets/")
     if next(iter(services.store.objects(prefix_of(dataset))), None) is None:
         raise NotFoundError(f"there is no data set {dataset}")

@@ -3,20 +3,10 @@
 from typing import Any
 
 from dropspot import documents, endpoint
+from dropspot.datasets import is_name
 from dropspot.errors import InvalidInputError
 from dropspot.events import RetrainingCommand
 from dropspot.services import Services
-
-
-def is_name(value: object) -> bool:
-    """Tell whether the value may name a folder under `datasets/`."""
-    if not isinstance(value, str) or not value or "/" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def dataset_to_retrain(command: RetrainingCommand, services: Services[Any]) -> str:

@@ -21,6 +21,14 @@ class StoredObject:
     modified: datetime
 
 
+_NAME = re.compile(r"[^/\ud800-\udfff]+")  # a lone surrogate, which JSON can spell, is in no S3 key
+
+
+def is_name(value: object) -> bool:
+    """Tell whether the value, whoever said it, may name a data set: a folder directly under `datasets/`."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def dataset_of(key: str) -> str:
     """Return the data set's name in `datasets/<name>/…`; raise InvalidInputError for a key outside such a folder."""
     name, slash, _ = key.removeprefix(PREFIX).partition("/")

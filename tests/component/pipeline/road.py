@@ -9,7 +9,7 @@ from handlers import FakeContext, load_handler
 
 from dropspot.plan import DETECTOR
 from dropspot.ports import JobKind
-from dropspot.runs import Run
+from dropspot.runs import Run, RunStatus
 from dropspot.testing import MemoryServices, MemoryStore, memory_services
 
 PLAN_DEFAULTS = {
@@ -126,3 +126,15 @@ class Road:
         self.reconcile()
         self.world.hosting.settle("dropspot-endpoint")
         self.reconcile()
+
+
+def begun(road: Road, dataset: str = "pets") -> Run:
+    before = set(road.runs)
+    road.upload(dataset)
+    road.settle(f"datasets/{dataset}/images.tar.gz")
+    [run] = set(road.runs) - before
+    return run
+
+
+def state(road: Road, run: Run) -> str:
+    return RunStatus.of(set(road.store.children(run.key("")))).state
