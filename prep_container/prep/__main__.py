@@ -10,9 +10,10 @@ from pathlib import Path
 from types import FrameType
 
 from dropspot.errors import DropspotError
+from dropspot.plan_fields import Fields, stated
+from dropspot.preparation_plan import PreparationPlan
 from prep.paths import ContainerPaths
 from prep.pipeline import prepare
-from prep.plan import PreparationPlan
 
 STOPPED = 128 + signal.SIGTERM
 MESSAGE_BYTES = 1024
@@ -23,7 +24,7 @@ def main(root: Path) -> int:
     signal.signal(signal.SIGTERM, _stop)
     paths = ContainerPaths(root)
     try:
-        prepare(paths, PreparationPlan.from_file(paths.plan), say=_say)
+        prepare(paths, _plan(paths.plan), say=_say)
     except DropspotError as error:
         return _fail(paths, str(error), 1)
     except OSError as error:
@@ -34,6 +35,12 @@ def main(root: Path) -> int:
         traceback.print_exc()
         return _fail(paths, f"preparation failed for a reason nobody foresaw: {type(error).__name__}: {error}", 1)
     return 0
+
+
+def _plan(path: Path) -> PreparationPlan:
+    """Read a plan; every default holds where there is none. Fields of later steps are not looked at."""
+    text = path.read_bytes() if path.exists() else b"{}"
+    return PreparationPlan.take(Fields(stated(text, path.name), path.name))
 
 
 class _Stopped(BaseException):

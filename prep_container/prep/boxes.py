@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prep.model import Annotation, Box, PixelBox
+from prep.model import Annotation, Box, StatedBox
 from prep.quarantine import Quarantine
 
 DECIMALS = 7  # of a fraction: finer than a 32-bit float can tell apart near 1
@@ -41,7 +41,7 @@ def usable_boxes(
     return tuple(boxes)
 
 
-def _problem(box: PixelBox, width: int, height: int) -> tuple[str, str] | None:
+def _problem(box: StatedBox, width: int, height: int) -> tuple[str, str] | None:
     """The code and reason for which a box cannot be used, or None."""
     if box.xmax - box.xmin < SMALLEST_SIDE or box.ymax - box.ymin < SMALLEST_SIDE:
         return "degenerate_box", f"{_corners(box)} is less than a pixel wide or high"
@@ -52,11 +52,11 @@ def _problem(box: PixelBox, width: int, height: int) -> tuple[str, str] | None:
     return None
 
 
-def _corners(box: PixelBox) -> str:
+def _corners(box: StatedBox) -> str:
     return f"({box.xmin:g}, {box.ymin:g}, {box.xmax:g}, {box.ymax:g})"
 
 
-def _as_fractions(box: PixelBox, name: str, width: int, height: int) -> Box:
+def _as_fractions(box: StatedBox, name: str, width: int, height: int) -> Box:
     xmin, xmax = (round(min(max(x / width, 0.0), 1.0), DECIMALS) for x in (box.xmin, box.xmax))
     ymin, ymax = (round(min(max(y / height, 0.0), 1.0), DECIMALS) for y in (box.ymin, box.ymax))
     return Box(name, xmin, ymin, xmax, ymax, box.difficult)

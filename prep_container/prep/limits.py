@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from dropspot.errors import InvalidInputError
+from dropspot.preparation_plan import PreparationPlan
 from prep.model import Annotation, LabelledPicture
-from prep.plan import PreparationPlan
 from prep.quarantine import Entry, Quarantine
 
 
@@ -17,13 +17,14 @@ def wanted_classes(annotations: Iterable[Annotation], plan: PreparationPlan) -> 
     Raises InvalidInputError where the plan asks for a class that no annotation has.
     """
     found = {box.name for annotation in annotations for box in annotation.boxes}
-    if plan.classes is None:
+    wanted = plan.class_names
+    if wanted is None:
         return found
-    unknown = sorted(set(plan.classes) - found)
+    unknown = sorted(set(wanted) - found)
     if unknown:
         has = ", ".join(repr(name) for name in sorted(found)[:20]) or "none"
         raise InvalidInputError(f"the plan asks for the class {unknown[0]!r}, the data set's classes are: {has}")
-    return set(plan.classes.values())
+    return set(wanted.values())
 
 
 def check_losses(found: int, left_out: Sequence[Entry], max_left_out: float) -> None:

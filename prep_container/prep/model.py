@@ -48,10 +48,11 @@ def stem(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PixelBox:
-    """One object as its annotation states it, in pixels of the upright picture, origin top left.
+class StatedBox:
+    """One object as its annotation states it: corners, origin top left, in the units of the annotation's layout.
 
-    `index` is its position among the objects of the annotation, so that a report can point at it.
+    `index` is its position among the objects of the annotation (of the file, where one file holds one list of objects
+    for many pictures), so that a report can point at it.
     """
 
     index: int
@@ -61,16 +62,27 @@ class PixelBox:
     xmax: float
     ymax: float
     difficult: bool = False
+    truncated: bool = False
+    crowd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What one annotation says about one picture: the picture's name, the size it claims (or None), its boxes."""
+    """What a data set says about one picture.
+
+    `picture_name` is the picture's name or path as stated ("" where the annotation's own file name is all there is);
+    `claimed_size` is the width and height it claims, or None. `layout` is one of the plan's LAYOUTS. `part` is the
+    side that the layout itself puts the picture on ("train", "validation", "test" or "").  `item` says which entry of
+    `file` is meant where a file describes many pictures: a line's number, an image's id.
+    """
 
     file: SourceFile
     picture_name: str
     claimed_size: tuple[int, int] | None
-    boxes: tuple[PixelBox, ...]
+    boxes: tuple[StatedBox, ...]
+    layout: str = "voc"
+    part: str = ""
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dropspot.preparation_plan import SPLITS, PreparationPlan
 from prep.boxes import usable_boxes
 from prep.decoding import DecodeTask, Undecodable
 from prep.duplicates import without_copies
@@ -19,7 +20,6 @@ from prep.lists import read_lists
 from prep.matching import NOT_AN_IMAGE, Pair, match
 from prep.model import Kind, LabelledPicture
 from prep.paths import ContainerPaths
-from prep.plan import SPLITS, PreparationPlan
 from prep.pool import decode_all
 from prep.progress import Progress
 from prep.quarantine import Quarantine
@@ -117,7 +117,7 @@ def _labelled(
             continue
         if outcome.unreadable_exif:
             quarantine.remark(pair.picture.path, "unreadable_exif", "its EXIF data make no sense; taken as upright")
-        boxes = usable_boxes(pair.annotation, outcome.width, outcome.height, plan.classes, quarantine)
+        boxes = usable_boxes(pair.annotation, outcome.width, outcome.height, plan.class_names, quarantine)
         if not boxes:
             _lose_without_box(pair, plan, quarantine)
             continue
@@ -144,7 +144,7 @@ def _lose(pair: Pair, code: str, reason: str, quarantine: Quarantine, *, deliber
 def _lose_without_box(pair: Pair, plan: PreparationPlan, quarantine: Quarantine) -> None:
     """A picture on which the plan asks for nothing is no loss; one whose boxes were all bad is."""
     names = {box.name for box in pair.annotation.boxes}
-    unwanted = bool(names) and plan.classes is not None and not names & set(plan.classes)
+    unwanted = bool(names) and plan.class_names is not None and not names & set(plan.class_names)
     reason = "all its objects are of classes that the plan does not ask for" if unwanted else "no usable box is left"
     _lose(
         pair,

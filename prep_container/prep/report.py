@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dropspot.preparation_plan import SPLITS
 from prep.lists import ListedNames
 from prep.model import LabelledPicture
-from prep.plan import SPLITS
 from prep.quarantine import Quarantine
 from prep.recordio import read_records
 from prep.split import ENOUGH_TO_HOLD_OUT

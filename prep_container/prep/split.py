@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dropspot.errors import InvalidInputError
+from dropspot.preparation_plan import SPLITS, Split
 from prep.model import LabelledPicture
-from prep.plan import SPLITS, SplitPlan
 
 ENOUGH_TO_HOLD_OUT = 3
 
@@ -27,7 +27,7 @@ class _Group:
     classes: frozenset[str]
 
 
-def split(pictures: Sequence[LabelledPicture], plan: SplitPlan) -> dict[str, list[LabelledPicture]]:
+def split(pictures: Sequence[LabelledPicture], plan: Split) -> dict[str, list[LabelledPicture]]:
     """Share the pictures out, each class by the plan's shares as nearly as whole pictures allow.
 
     Every class is in train. A class with at least three different pictures is also in validation and test, unless

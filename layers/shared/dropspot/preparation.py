@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropspot import documents
-from dropspot.datasets import PREFIX, Listing, dataset_of, prefix_of
+from dropspot.datasets import PLAN_FILE, PREFIX, Listing, dataset_of, prefix_of
 from dropspot.errors import InvalidInputError
 from dropspot.failures import fail_run
 from dropspot.jobs import ensure_started
-from dropspot.plan import PlanDefaults, TrainingPlan, stated
+from dropspot.plan import PlanDefaults, TrainingPlan
+from dropspot.plan_fields import stated
 from dropspot.ports import JobKind, Request
 from dropspot.runs import Run
 from dropspot.services import Services
@@ -50,7 +51,7 @@ def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: st
         fail_run(services, run, "prep", str(error))
         return Begun(run, str(error))
     # What the user states counts in full: a plan whose gate was mended is another run, and trains again.
-    identity = {"plan": plan.identity, "stated": stated(text)}
+    identity = {"plan": plan.identity, "stated": stated(text, PLAN_FILE)}
     run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
     _record(services, run, listing, attempt, cause)
     documents.write_once(services.store, run.key("plan.json"), plan.document)

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from prep.model import Annotation, Kind, PixelBox, SourceFile
+from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
 MAX_XML_BYTES = 8 << 20
@@ -67,13 +67,13 @@ def _text(element: Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def _box(index: int, item: Element) -> PixelBox:
+def _box(index: int, item: Element) -> StatedBox:
     name = _text(item, "name")
     if not name:
         raise ValueError("it has no name")
     xmin, ymin, xmax, ymax = (_number(item, corner) for corner in _CORNERS)
     difficult = _text(item, "difficult").lower() in ("1", "true")
-    return PixelBox(index, name, xmin, ymin, xmax, ymax, difficult)
+    return StatedBox(index, name, xmin, ymin, xmax, ymax, difficult)
 
 
 def _number(item: Element, corner: str) -> float:

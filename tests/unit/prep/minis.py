@@ -16,9 +16,10 @@ from xml.sax.saxutils import escape
 from hypothesis import settings
 from PIL import Image
 
+from dropspot.plan_fields import Fields
+from dropspot.preparation_plan import PreparationPlan
 from prep.paths import ContainerPaths
 from prep.pipeline import prepare
-from prep.plan import PreparationPlan
 from prep.recordio import DetectionRecord, read_records, unpack
 
 # Properties are tried on the same cases in every run.
@@ -131,5 +132,7 @@ class MiniDataset:
 
     def run(self, plan: Mapping[str, Any] | None = None, workers: int = 1) -> Result:
         said: list[str] = []
-        report = prepare(self.paths, PreparationPlan.from_document(dict(plan or {})), say=said.append, workers=workers)
+        report = prepare(
+            self.paths, PreparationPlan.take(Fields(dict(plan or {}), "the plan")), say=said.append, workers=workers
+        )
         return Result(self.paths, report, said)

@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
 from prep.boxes import usable_boxes
-from prep.model import Annotation, Box, Kind, PixelBox, SourceFile
+from prep.model import Annotation, Box, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
 coordinates = st.floats(-500, 1500, allow_nan=False)
 
 
-def annotation(*boxes: PixelBox, size: tuple[int, int] | None = None) -> Annotation:
+def annotation(*boxes: StatedBox, size: tuple[int, int] | None = None) -> Annotation:
     return Annotation(SourceFile("a.xml", Kind.ANNOTATION, Path("a.xml")), "a.jpg", size, boxes)
 
 
 def checked(box: tuple[float, float, float, float], width: int = 200, height: int = 100):
     quarantine = Quarantine()
-    boxes = usable_boxes(annotation(PixelBox(0, "cat", *box)), width, height, None, quarantine)
+    boxes = usable_boxes(annotation(StatedBox(0, "cat", *box)), width, height, None, quarantine)
     return boxes, [(entry.code, entry.left_out) for entry in quarantine.entries]
 
 
@@ -52,7 +52,7 @@ def test_a_usable_box_becomes_fractions_within_the_picture(box, corners, entries
 )
 def test_an_unusable_box_is_left_out_with_its_index(box, code) -> None:
     quarantine = Quarantine()
-    given_boxes = (PixelBox(0, "dog", 1, 1, 9, 9), PixelBox(4, "cat", *box))
+    given_boxes = (StatedBox(0, "dog", 1, 1, 9, 9), StatedBox(4, "cat", *box))
     boxes = usable_boxes(annotation(*given_boxes), 200, 100, None, quarantine)
     assert [b.name for b in boxes] == ["dog"]
     assert [(e.code, e.box, e.left_out, e.file) for e in quarantine.entries] == [(code, 4, True, "a.xml")]
@@ -70,14 +70,14 @@ def test_every_box_is_either_sound_or_reported(box, width, height) -> None:
 
 def test_boxes_are_checked_against_the_picture_and_not_against_the_claim() -> None:
     quarantine = Quarantine()
-    boxes = usable_boxes(annotation(PixelBox(0, "cat", 10, 10, 50, 50), size=(999, 9)), 100, 100, None, quarantine)
+    boxes = usable_boxes(annotation(StatedBox(0, "cat", 10, 10, 50, 50), size=(999, 9)), 100, 100, None, quarantine)
     assert boxes == (Box("cat", 0.1, 0.1, 0.5, 0.5),)
     assert [(e.code, e.left_out) for e in quarantine.entries] == [("size_mismatch", False)]
 
 
 def test_classes_are_renamed_and_the_others_left_out_on_purpose() -> None:
     quarantine = Quarantine()
-    found = annotation(PixelBox(0, "tabby", 0, 0, 9, 9), PixelBox(1, "dog", 0, 0, 9, 9))
+    found = annotation(StatedBox(0, "tabby", 0, 0, 9, 9), StatedBox(1, "dog", 0, 0, 9, 9))
     boxes = usable_boxes(found, 100, 100, {"tabby": "cat"}, quarantine)
     assert [box.name for box in boxes] == ["cat"]
     assert [(e.code, e.box, e.deliberate) for e in quarantine.entries] == [("unknown_class", 1, True)]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
 from dropspot.errors import InvalidInputError
+from dropspot.preparation_plan import SPLITS, Split
 from prep.model import Box, Kind, LabelledPicture, SourceFile
-from prep.plan import SPLITS, SplitPlan
 from prep.split import split
 
 
@@ -54,7 +54,7 @@ collections = st.lists(
 @seeded
 def test_nothing_is_lost_doubled_or_on_two_sides(pictures: list[LabelledPicture], seed: int) -> None:
     try:
-        shared = split(pictures, SplitPlan(seed=seed))
+        shared = split(pictures, Split(seed=seed))
     except InvalidInputError:
         assert not two_to_spare(pictures)
         return
@@ -68,7 +68,7 @@ def test_nothing_is_lost_doubled_or_on_two_sides(pictures: list[LabelledPicture]
 def test_the_order_of_the_input_is_of_no_matter(pictures: list[LabelledPicture], shuffler: random.Random) -> None:
     def result() -> object:
         try:
-            return split(pictures, SplitPlan())
+            return split(pictures, Split())
         except InvalidInputError as error:
             return str(error)
 
@@ -84,9 +84,9 @@ def test_a_class_is_always_trained_and_held_out_from_three_pictures_on(letters: 
     counts = Counter(letters)
     if not two_to_spare(pictures):
         with pytest.raises(InvalidInputError, match="too few"):
-            split(pictures, SplitPlan())
+            split(pictures, Split())
         return
-    shared = split(pictures, SplitPlan())
+    shared = split(pictures, Split())
     for letter, count in counts.items():
         sides = {side for side in SPLITS if any(p.boxes[0].name == letter for p in shared[side])}
         assert "train" in sides
@@ -96,7 +96,7 @@ def test_a_class_is_always_trained_and_held_out_from_three_pictures_on(letters: 
 def test_a_class_spread_over_rarer_ones_is_still_held_out() -> None:
     # "a" appears on every picture, but each stratum (b, c, d, ...) is too small to hold anything out by itself.
     pictures = [picture(i, "a" + letter) for i, letter in enumerate("bbccddeeff")]
-    shared = split(pictures, SplitPlan())
+    shared = split(pictures, Split())
     assert all(shared[side] for side in SPLITS)
     trained = {box.name for p in shared["train"] for box in p.boxes}
     assert trained == set("abcdef")
@@ -104,17 +104,17 @@ def test_a_class_spread_over_rarer_ones_is_still_held_out() -> None:
 
 @pytest.mark.parametrize("count", [10, 100, 1000])
 def test_the_shares_are_kept(count: int) -> None:
-    shared = split([picture(i, "ab"[i % 2]) for i in range(count)], SplitPlan(0.7, 0.1, 0.2))
+    shared = split([picture(i, "ab"[i % 2]) for i in range(count)], Split(0.7, 0.1, 0.2))
     sizes = [len(shared[side]) for side in SPLITS]
     assert sizes == pytest.approx([0.7 * count, 0.1 * count, 0.2 * count], abs=2)
 
 
 def test_the_seed_decides_and_names_do_not() -> None:
     pictures = [picture(i, "a") for i in range(40)]
-    assert side_of(split(pictures, SplitPlan(seed=1))) != side_of(split(pictures, SplitPlan(seed=2)))
+    assert side_of(split(pictures, Split(seed=1))) != side_of(split(pictures, Split(seed=2)))
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_pictures_say_so(count: int) -> None:
     with pytest.raises(InvalidInputError, match="too few to split: nothing is left for"):
-        split([picture(i, "a") for i in range(count)], SplitPlan())
+        split([picture(i, "a") for i in range(count)], Split())

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
-from prep.model import Annotation, Kind, PixelBox, SourceFile
+from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
 
@@ -32,8 +32,8 @@ def test_an_annotation_is_read_whatever_the_order_of_its_elements(tmp_path: Path
     assert annotation.picture_name == "BloodImage_00000.jpg"
     assert annotation.claimed_size == (640, 480)
     assert annotation.boxes == (
-        PixelBox(0, "WBC", 260, 177, 491.5, 376),
-        PixelBox(1, "red cell", 1, 2, 3, 4, difficult=True),
+        StatedBox(0, "WBC", 260, 177, 491.5, 376),
+        StatedBox(1, "red cell", 1, 2, 3, 4, difficult=True),
     )
     assert entries == []
 

@@ -69,6 +69,27 @@ def test_an_impossible_plan_is_refused_by_name(document: Any, named: str) -> Non
     assert named in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("output", "input_mode"), [("recordio", "File"), ("image", "File"), ("augmented-manifest", "Pipe")]
+)
+def test_each_output_has_its_input_mode(output: str, input_mode: str) -> None:
+    assert parse({"output": output}, BUILT_IN).input_mode == input_mode
+
+
+@pytest.mark.parametrize(
+    ("document", "algorithm", "named"),
+    [
+        ({"output": "image", "input_mode": "Pipe"}, BUILT_IN, "input_mode"),
+        ({"output": "augmented-manifest", "input_mode": "File"}, BUILT_IN, "input_mode"),
+        ({"output": "image"}, DETECTOR, "detector_container reads recordio only"),
+        ({"input_mode": "Pipe"}, DETECTOR, "input_mode"),
+    ],
+)
+def test_an_output_that_cannot_reach_the_algorithm_is_refused(document: Any, algorithm: str, named: str) -> None:
+    with pytest.raises(InvalidInputError, match=named):
+        parse(document, algorithm)
+
+
 def test_text_that_is_no_json_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="not JSON"):
         TrainingPlan.parse(b"{epochs: 3}", DEFAULTS, DETECTOR)
