@@ -6,18 +6,21 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BOOTSTRAP := $(PYTHON) cli/bootstrap.py
 DROPSPOT := .venv/bin/dropspot
-# MXNet lives in an environment of its own
-TRAINER := PYTHONPATH=detector_container:prep_container:layers/shared .envs/detector-train/bin/python
+# MXNet lives in environments of its own: the detector's, and one that holds prep's files against MXNet's own readers
+TRAINER := PYTHONPATH=detector_container:prep_container:layers/shared:layers/imaging .envs/detector-train/bin/python
+ORACLE := PYTHONPATH=prep_container:layers/shared:layers/imaging:tests .envs/oracle/bin/python
 DATASET ?=
+FUZZ_CASES ?= 20000
+FUZZ_SEED ?= 0
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test check format clean
+.PHONY: help setup demo up down deploy test fuzz bench-prep check format clean
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo DATASET=PATH         the same with a folder or archives of your own"
 	@echo "  make demo DATASET=oxford-pets  the same with the Oxford-IIIT Pet data set (800 MB download)"
@@ -39,9 +42,18 @@ deploy: ## guided deployment to an AWS account
 	@$(DROPSPOT) --aws deploy
 
 test: setup ## every test, the end-to-end ones included
-	.venv/bin/python -m pytest tests --ignore=tests/training
+	@$(BOOTSTRAP) oracle
+	.venv/bin/python -m pytest tests --ignore=tests/training --ignore=tests/golden
 	$(TRAINER) -m pytest -W default tests/training
-	$(TRAINER) -m pytest -W default tests/unit/prep -k mxnet
+	$(ORACLE) -m pytest -W default tests/golden
+
+fuzz: setup ## feed preparation mutated data sets (FUZZ_CASES=20000, FUZZ_SEED=0)
+	PYTHONPATH=tests:prep_container:layers/shared:layers/imaging .envs/prep/bin/python -m fuzz \
+		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
+
+bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
+	@$(BOOTSTRAP) oracle
+	.venv/bin/python benchmarks/prep/run.py
 
 check: ## lint, types, and the expanded template's checks
 	@$(BOOTSTRAP) main

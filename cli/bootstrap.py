@@ -1,4 +1,4 @@
-"""Make the project's Python environments: `python3 cli/bootstrap.py [ENVIRONMENT…]`, all of them when none is named.
+"""Make the project's Python environments: `python3 cli/bootstrap.py [ENVIRONMENT…]`, all but the optional by default.
 
 Standard library only, since it runs before anything is installed. uv is put into `.venv` with pip and makes everything
 else. Each environment carries a stamp of what it was made from (its lock files, its interpreter, where it lies): an
@@ -48,6 +48,8 @@ class Environment:
     folder: str
     locks: tuple[str, ...]
     training: bool = False  # needs the Python that MXNet runs on
+    weights: bool = False  # keeps the detector's pretrained weights, converted
+    optional: bool = False  # made only when it is named: only some tests need it
     also: tuple[str, ...] = ()  # other files whose change means installing again
 
     @property
@@ -75,8 +77,10 @@ ENVIRONMENTS = (
             "requirements/test-training.txt",
         ),
         training=True,
+        weights=True,
         also=("detector_container/detector/pretrained.py",),
     ),
+    Environment("oracle", ".envs/oracle", ("requirements/oracle.txt",), training=True, optional=True),
 )
 
 
@@ -191,7 +195,7 @@ def make(environment: Environment, chosen: Interpreters) -> None:
         if not environment.training or chosen.training:
             raise
         raise BootstrapError(
-            "The detector is trained with MXNet, which needs Python 3.11: none was found, and uv could not fetch one.\n"
+            f"{environment.folder} holds MXNet, which needs Python 3.11: none was found, and uv could not fetch one.\n"
             "Install it as python3.11 on the PATH or with `pyenv install 3.11`, or let uv download it"
             f" (unset UV_PYTHON_DOWNLOADS).\n{error}"
         ) from error
@@ -199,7 +203,7 @@ def make(environment: Environment, chosen: Interpreters) -> None:
         f"Filling {environment.folder}",
         [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", environment.python, *environment.locks],
     )
-    if environment.training:
+    if environment.weights:
         run(
             "Converting the detector's pretrained weights",
             [environment.python, "-m", "detector.pretrained"],
@@ -214,9 +218,9 @@ def _finish(environment: Environment, version: tuple[int, int], started: float) 
 
 
 def build(names: Sequence[str]) -> None:
-    """Bring the named environments up to date; raise BootstrapError with every failure."""
+    """Bring the named environments up to date, or all that aren't optional; raise BootstrapError with every failure."""
     chosen = preflight.interpreters()
-    wanted = [one for one in ENVIRONMENTS if not names or one.name in names]
+    wanted = [one for one in ENVIRONMENTS if (one.name in names if names else not one.optional)]
     stale = [
         one
         for one in wanted

@@ -15,6 +15,7 @@ from dropspot_cli.demo import demo as run_demo
 from dropspot_cli.detecting import detect as detect_images
 from dropspot_cli.embedded import down as cloud_down
 from dropspot_cli.embedded import up as cloud_up
+from dropspot_cli.preparing import prepare as prepare_here
 from dropspot_cli.progress import Snapshot
 from dropspot_cli.project import Project
 from dropspot_cli.pushing import push_dataset, push_images
@@ -132,6 +133,24 @@ def detect(
     """Drop images and print what the detector finds in them."""
     stack: Stack = context.obj.connect()
     detect_images(stack, files, out or context.obj.project.results, console, below=below, timeout=timeout)
+
+
+@app.command()
+def prepare(
+    context: typer.Context,
+    sources: Annotated[list[Path], typer.Argument(help="A folder, or archives.")],
+    out: Annotated[Path, typer.Argument(help="Where prepared/ and report/ are written: a new or an empty folder.")],
+    plan: Annotated[
+        Path | None, typer.Option(help="A training plan; by default the data set's own training.json, if any.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Decoding processes; one per core by default.", min=0)] = None,
+    prepared_uri: Annotated[
+        str, typer.Option(help="Where OUT/prepared will lie in S3; augmented manifests name their pictures by it.")
+    ] = "",
+) -> None:
+    """Prepare a data set on this machine, with the preparation container's own code; no cloud is needed."""
+    project: Project = context.obj.project
+    raise typer.Exit(prepare_here(project, sources, out, errors, plan=plan, workers=workers, prepared_uri=prepared_uri))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropspot import documents
-from dropspot.datasets import Listing, prefix_of
+from dropspot.datasets import Listing, of_the_folder, prefix_of
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import ObjectStore
 from dropspot.runs import PREFIX, Run, RunStatus
@@ -131,7 +131,8 @@ def run_of_content(store: ObjectStore, dataset: str) -> str | None:
     same = [
         (who.get("created_at", ""), run_id)
         for run_id, who in _identities(store)
-        if who.get("dataset") == dataset and documents.read_or_none(store, f"{PREFIX}{run_id}/listing.json") == now
+        if who.get("dataset") == dataset
+        and of_the_folder(documents.read_or_none(store, f"{PREFIX}{run_id}/listing.json") or ()) == now
     ]
     return max(same)[1] if same else None
 

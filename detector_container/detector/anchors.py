@@ -18,12 +18,14 @@ Array = npt.NDArray[np.float32]
 class AnchorLevel:
     """The anchors of one feature map.
 
-    Its side in cells, box sizes as fractions of the picture's side, ratios width / height.
+    Its side in cells, box sizes as fractions of the picture's side, ratios width / height. `step` is the distance of
+    neighbouring cells' centres as a fraction; None: the cells share the picture evenly.
     """
 
     side: int
     sizes: tuple[float, ...]
     ratios: tuple[float, ...]
+    step: float | None = None
 
     @property
     def per_cell(self) -> int:
@@ -40,7 +42,7 @@ def _level_boxes(level: AnchorLevel) -> Array:
     half = (
         np.array([(size * ratio**0.5, size / ratio**0.5) for size, ratio in shapes]) / 2
     )  # (A, 2): half width, half height
-    centres = (np.arange(level.side) + 0.5) / level.side
+    centres = (np.arange(level.side) + 0.5) * (level.step or 1 / level.side)
     y, x = np.meshgrid(centres, centres, indexing="ij")
     centre = np.stack([x, y], axis=-1)[:, :, None, :]  # (side, side, 1, 2)
     return np.concatenate([centre - half, centre + half], axis=-1).reshape(-1, 4).astype(np.float32)

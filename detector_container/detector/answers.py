@@ -22,7 +22,7 @@ class Answer:
 
     def prediction(self) -> dict[str, Any]:
         """Return the built-in algorithm's answer."""
-        return {"prediction": [[round(float(value), 6) for value in row] for row in self.rows]}
+        return {"prediction": np.round(self.rows.astype(np.float64), 6).tolist()}
 
     def annotation(self) -> dict[str, Any]:
         """Return the built-in algorithm's answer to `Accept: application/json;annotation=1`: boxes in pixels."""
@@ -37,3 +37,12 @@ class Answer:
             }
             annotations.append({"class_id": int(class_id), "score": round(score, 6), **box})
         return {"image_size": [{"width": self.width, "height": self.height, "depth": 3}], "annotations": annotations}
+
+
+def wants_annotation(accept: str) -> bool:
+    """Return whether an Accept header asks for pixel boxes: `application/json` with the parameter `annotation=1`."""
+    for choice in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in choice.split(";"))
+        if media_type == "application/json" and "annotation=1" in (p.replace(" ", "") for p in parameters):
+            return True
+    return False

@@ -12,6 +12,7 @@ HYPERPARAMETERS = "hyperparams.json"
 ONNX = "detector.onnx"
 ANCHORS = "anchors.npy"
 DESCRIPTION = "detector.json"
+CARD = "model_card.json"
 
 PROBABILITIES = "probabilities"  # ONNX output (B, N, classes + 1)
 OFFSETS = "box_offsets"  # ONNX output (B, N, 4)
@@ -30,6 +31,7 @@ class Description:
     nms_topk: int
     best_epoch: int
     validation_map: float  # of the exported weights, at `overlap_threshold`, all-point
+    trunk: str = ""  # which trunk, where base_network has several
 
     def write(self, folder: Path) -> None:
         (folder / DESCRIPTION).write_text(json.dumps({"schema": SCHEMA} | asdict(self), indent=1) + "\n")
@@ -37,9 +39,17 @@ class Description:
     @classmethod
     def read(cls, folder: Path) -> "Description":
         """Read a model folder's description; raise ValueError where it is of another schema."""
-        values = json.loads((folder / DESCRIPTION).read_text())
-        schema = values.pop("schema", None)
+        try:
+            return cls.parse((folder / DESCRIPTION).read_text())
+        except ValueError as error:
+            raise ValueError(f"{folder / DESCRIPTION}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> "Description":
+        """Read a description's text; raise ValueError where it is of another schema."""
+        values = json.loads(text)
+        schema = values.pop("schema", None) if isinstance(values, dict) else None
         if schema != SCHEMA:
-            raise ValueError(f"{folder / DESCRIPTION} has schema {schema!r}, expected {SCHEMA!r}")
+            raise ValueError(f"schema is {schema!r}, expected {SCHEMA!r}")
         values["mean"], values["deviation"] = tuple(values["mean"]), tuple(values["deviation"])
         return cls(**values)

@@ -49,8 +49,10 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
+        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
+            return _rebuild_tensor  # the first is of files from before PyTorch 0.4, torchvision's vgg16 among them
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _rebuild_parameter
         if module == "torch" and name in _ITEM_TYPES:
             return _ITEM_TYPES[name]
         raise CheckpointError(f"the checkpoint asks for {module}.{name}, which is not part of a state dictionary")
@@ -66,6 +68,10 @@ def _rebuild_tensor(
     storage: tuple[str, str], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> _Tensor:
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
+    return tensor
 
 
 def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -85,6 +91,7 @@ def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
         ValueError,
         TypeError,
         AttributeError,
+        StopIteration,
         zipfile.BadZipFile,
     ) as error:
         raise CheckpointError(f"read {path.name}: {error}") from error

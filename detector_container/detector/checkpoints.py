@@ -1,8 +1,17 @@
-"""Keep a training's state in a folder that SageMaker copies to S3: an interrupted training goes on where it was."""
+"""Keep a training's state in a folder that SageMaker copies to S3: an interrupted training goes on where it was.
+
+The folder holds the last checkpoint and the one before. Each is an .npz archive followed by the SHA-256 of its bytes
+(`numpy.load` passes over what follows an archive), so that a file torn or altered on its way to S3 and back is noticed
+before anything is read from it, and the one before is used.
+"""
 
 import hashlib
+import io
 import json
+import logging
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,58 +19,137 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from detector.channel import Sample
 from detector.settings import Settings
+from dropspot.errors import TransientError
+
+LOG = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 
-_NAME = "checkpoint.npz"
+NAME, PREVIOUS = "checkpoint.npz", "checkpoint-previous.npz"
+_CORRUPT = "corrupt-{}"  # what a file that can't be used is renamed to
+_FORMAT = 2
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training is and what it has found: with the weights and the optimiser's memory, all that it depends on.
+
+    Every random choice follows from the seed, the epoch and the place in it (see batches.py).
+    """
+
+    epoch: int = 0  # epochs done
+    batch: int = 0  # batches done of the one after
+    finite_steps: int = 0  # of that epoch; the sums of their losses:
+    cross_entropy: float = 0.0
+    smooth_l1: float = 0.0
+    bad_steps: int = 0  # without a finite loss, in a row
+    best_map: float = -1.0  # the greatest validation mAP
+    best_epoch: int = -1  # the epoch whose weights are kept
+    kept_map: float = 0.0  # and their validation mAP
+    patience_map: float = -1.0  # the validation mAP that early stopping wants exceeded
+    epochs_without_gain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after `epoch` (the number of epochs done).
+    """A training's state; `best` are the weights that are kept so far (see training.py)."""
 
-    `best` are the weights that are kept so far (see training.py).
-    """
-
-    epoch: int
+    progress: Progress
     state: dict[str, Array]
-    best_map: float
-    best_epoch: int
-    kept_map: float
     best: dict[str, Array]
 
+    @property
+    def epoch(self) -> int:
+        """The number of epochs done."""
+        return self.progress.epoch
 
-def identity(settings: Settings, samples: int) -> str:
-    """Return what a checkpoint must have been made with to be resumed: the same settings on as many pictures."""
-    return hashlib.sha256(json.dumps([asdict(settings), samples], sort_keys=True).encode()).hexdigest()
+
+def identity(settings: Settings, samples: Sequence[Sample] | int) -> str:
+    """Return what a checkpoint must have been made with to be resumed: the same settings on the same labels.
+
+    Labels tell data sets apart at no cost: as fractions of their pictures' sides, no two sets' are alike.
+    """
+    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
+    if isinstance(samples, int):
+        digest.update(str(samples).encode())
+    else:
+        for sample in samples:
+            labels = np.ascontiguousarray(sample.labels, np.float32)
+            digest.update(str(len(labels)).encode() + labels.tobytes())
+    return digest.hexdigest()
 
 
 def write_checkpoint(folder: Path, made_with: str, checkpoint: Checkpoint) -> None:
-    """Replace the folder's checkpoint in one go, so that a kill at any moment leaves a whole one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = {name: getattr(checkpoint, name) for name in ("epoch", "best_map", "best_epoch", "kept_map")}
-    head = json.dumps({"made_with": made_with} | numbers)
+    """Make this the folder's checkpoint and the present one the previous; a kill at any moment leaves a whole one.
+
+    Raises TransientError where the file can't be written, as on a full disk; what was there is still there.
+    """
+    head = json.dumps({"format": _FORMAT, "made_with": made_with, "progress": asdict(checkpoint.progress)})
     arrays: dict[str, npt.NDArray[Any]] = {"head": np.frombuffer(head.encode(), np.uint8)}
     arrays |= {f"state/{name}": value for name, value in checkpoint.state.items()}
     arrays |= {f"best/{name}": value for name, value in checkpoint.best.items()}
-    partial = folder / f".{_NAME}.partial"
-    with partial.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type] # numpy's stub takes names for its own flag
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(folder / _NAME)
+    archive = io.BytesIO()  # in memory first: a disk that is full half way through breaks one plain write alone
+    np.savez(archive, **arrays)  # type: ignore[arg-type] # numpy's stub takes names for its own flag
+    content = archive.getbuffer()
+    partial = folder / f".{NAME}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.write(hashlib.sha256(content).digest())
+            stream.flush()
+            os.fsync(stream.fileno())
+        if (folder / NAME).exists():
+            (folder / NAME).replace(folder / PREVIOUS)
+        partial.replace(folder / NAME)
+        _sync_folder(folder)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()  # frees the space that the sentence in output/failure needs
+        raise TransientError(f"checkpoint {folder / NAME} cannot be written: {error.strerror or error}") from error
 
 
 def read_checkpoint(folder: Path, made_with: str) -> Checkpoint | None:
-    """Return the folder's checkpoint, or None where there is none that was made with the same settings."""
-    path = folder / _NAME
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as archive:
-        head = json.loads(archive["head"].tobytes())
-        if head["made_with"] != made_with:
+    """Return the folder's newest whole checkpoint, or None where there is none that was made with the same.
+
+    A corrupt one is set aside under another name, with a warning.
+    """
+    for path in (folder / NAME, folder / PREVIOUS):
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        archive, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+        if hashlib.sha256(archive).digest() != digest:
+            LOG.warning("checkpoint %s is corrupt (its checksum is wrong) and is not used", path)
+            path.replace(path.with_name(_CORRUPT.format(path.name)))
+            continue
+        checkpoint = _read(archive, made_with)
+        if checkpoint is None:
+            LOG.warning("checkpoint %s was made with other hyperparameters or labels and is not used", path)
+            continue
+        return checkpoint
+    return None
+
+
+def _read(archive: bytes, made_with: str) -> Checkpoint | None:
+    with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+        head = json.loads(arrays["head"].tobytes())
+        if (head.get("format"), head["made_with"]) != (_FORMAT, made_with):
             return None
-        state = {name.removeprefix("state/"): archive[name] for name in archive.files if name.startswith("state/")}
-        best = {name.removeprefix("best/"): archive[name] for name in archive.files if name.startswith("best/")}
-    return Checkpoint(head["epoch"], state, head["best_map"], head["best_epoch"], head["kept_map"], best)
+        state, best = (
+            {name.removeprefix(part): arrays[name] for name in arrays.files if name.startswith(part)}
+            for part in ("state/", "best/")
+        )
+    return Checkpoint(Progress(**head["progress"]), state, best)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the folder's new names survive a power failure."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

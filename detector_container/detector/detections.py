@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.boxes import overlaps
+from detector.boxes import areas
 from detector.targets import decode
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -35,15 +35,32 @@ def detections(probabilities: Floats, offsets: Floats, anchors: Floats, nms_thre
 
 
 def suppress(boxes: Floats, classes: npt.NDArray[np.integer[Any]], threshold: float) -> npt.NDArray[np.int64]:
-    """Return the places of the boxes (N, 4.
+    """Return the places of the boxes (N, 4), best first, that no better kept one of their class overlaps too much.
 
-    Best first) that no better one of their class overlaps by more than the threshold.
+    Too much is by more than the threshold. The greedy rule ("go down the list, strike what the kept ones overlap") as a
+    fixed point on the matrix of rivals: every round settles at least one further box, and most of them in the first.
     """
-    rivals = (overlaps(boxes, boxes) > threshold) & (classes[:, None] == classes[None, :])
-    alive = np.ones(len(boxes), bool)
-    kept = []
-    for place in range(len(boxes)):
-        if alive[place]:
-            kept.append(place)
-            alive[place:] &= ~rivals[place, place:]
-    return np.array(kept, dtype=np.int64)
+    beaten_by = _rivals(boxes, classes, threshold)
+    kept: npt.NDArray[np.bool_] = np.ones(len(boxes), np.bool_)
+    while True:
+        still = np.logical_not(beaten_by[kept].any(axis=0))
+        if np.array_equal(still, kept):
+            return np.flatnonzero(kept)
+        kept = still
+
+
+def _rivals(boxes: Floats, classes: npt.NDArray[np.integer[Any]], threshold: float) -> npt.NDArray[np.bool_]:
+    """Return whether box i comes before box j and excludes it, (N, N).
+
+    The overlap exceeds the threshold t where common area * (1 + t) exceeds t * (sum of both areas): no division, and
+    boxes without an area exclude none.
+    """
+    xmin, ymin, xmax, ymax = np.ascontiguousarray(boxes.T)
+    common = np.minimum(xmax[:, None], xmax) - np.maximum(xmin[:, None], xmin)
+    height = np.minimum(ymax[:, None], ymax) - np.maximum(ymin[:, None], ymin)
+    np.maximum(common, 0, out=common)
+    common *= np.maximum(height, 0, out=height)
+    share = areas(boxes) * (threshold / (1 + threshold))
+    rivals: npt.NDArray[np.bool_] = np.triu(common > share[:, None] + share, 1)
+    rivals &= classes[:, None] == classes
+    return rivals

@@ -59,5 +59,6 @@ def export_model(
         settings.nms_topk,
         epoch,
         round(score, 6),
+        network.trunk,
     )
     description.write(folder)

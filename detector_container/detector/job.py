@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from detector.anchors import anchor_boxes
 from detector.batches import CACHED_SIDE, Batches
 from detector.channel import load_channel
+from detector.channels.input_configuration import SIDES, ChannelFormat
 from detector.checkpoints import identity, read_checkpoint, write_checkpoint
 from detector.export import export_model
 from detector.initial_weights import as_ndarrays, initial_weights
@@ -23,18 +24,33 @@ from dropspot.errors import InvalidInputError
 LOG = logging.getLogger(__name__)
 
 
-def run_job(paths: ContainerPaths, settings: Settings, given: dict[str, str], stop: Callable[[], bool]) -> None:
+def run_job(
+    paths: ContainerPaths,
+    settings: Settings,
+    given: dict[str, str],
+    formats: Mapping[str, ChannelFormat | None],
+    stop: Callable[[], bool],
+) -> None:
     """Load the channels, train until done or until `stop` says so, and write the model.
 
-    `given` are the hyperparameters as they were sent. Raises InvalidInputError for data that can't be trained on.
+    `given` are the hyperparameters as they were sent, `formats` those of the channels (see channel_formats). Raises
+    InvalidInputError for data that can't be trained on, StoppedError when told to stop while waiting for them.
     """
     network = build_network(settings.base_network, settings.image_shape, settings.num_classes)
     pretrained = load_weights() if network.pretrained and settings.use_pretrained_model else {}
     threads = available_cores()
     begun = time.monotonic()
     samples, validation = (
-        load_channel(paths.channel(name), settings.num_classes, round(settings.image_shape * CACHED_SIDE), threads)
-        for name in ("train", "validation")
+        load_channel(
+            paths.channel(name),
+            settings.num_classes,
+            round(settings.image_shape * CACHED_SIDE),
+            threads,
+            label_width=settings.label_width,
+            channel_format=formats[name],
+            stop=stop,
+        )
+        for name in SIDES
     )
     LOG.info(
         "loaded %d training and %d validation pictures in %.1f s",

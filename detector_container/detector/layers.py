@@ -2,9 +2,9 @@
 
 Parameters are named `<layer>_weight`, `<layer>_bias` and so on.
 
-Padding is TensorFlow's SAME (output = ceil(input / stride), the odd pixel at the end), which is what the published
-EfficientNet weights were trained with; it needs the input's side, so each function takes and keeps track of it in
-`Map`.
+Padding is either TensorFlow's SAME (output = ceil(input / stride), the odd pixel at the end), which is what the
+published EfficientNet weights were trained with, or stated and alike at both ends, as in VGG and ResNet
+(`padded_convolution`, `max_pool`). Both need the input's side, so each function takes and keeps track of it in `Map`.
 """
 
 from collections.abc import Callable
@@ -51,6 +51,71 @@ def convolution(
         name=name,
     )
     return Map(symbol, side, channels)
+
+
+def padded_convolution(
+    source: Map,
+    name: str,
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    bias: bool = True,
+) -> Map:
+    """Return a convolution with `padding` zeros at each end; `dilation` is the distance of its taps in cells."""
+    symbol = mx.sym.Convolution(
+        source.symbol,
+        num_filter=channels,
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        pad=(padding, padding),
+        dilate=(dilation, dilation),
+        no_bias=not bias,
+        name=name,
+    )
+    reach = dilation * (kernel - 1) + 1
+    return Map(symbol, (source.side + 2 * padding - reach) // stride + 1, channels)
+
+
+def max_pool(source: Map, name: str, kernel: int, stride: int, padding: int = 0, cover: bool = False) -> Map:
+    """Return the maxima of windows; `cover` adds a last window that reaches beyond the map rather than lose its edge.
+
+    `cover` is MXNet's pooling_convention "full", Caffe's only one.
+    """
+    symbol = mx.sym.Pooling(
+        source.symbol,
+        pool_type="max",
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        pad=(padding, padding),
+        pooling_convention="full" if cover else "valid",
+        name=name,
+    )
+    beyond_first = source.side + 2 * padding - kernel
+    steps = -(-beyond_first // stride) if cover else beyond_first // stride
+    return Map(symbol, steps + 1, source.channels)
+
+
+def batch_norm(source: Map, name: str, epsilon: float, scaled: bool = True) -> Map:
+    """Return batch normalisation; where not `scaled`, only its shift is learnt."""
+    symbol = mx.sym.BatchNorm(source.symbol, eps=epsilon, momentum=0.9, fix_gamma=not scaled, name=name)
+    return Map(symbol, source.side, source.channels)
+
+
+def add(one: Map, other: Map, name: str) -> Map:
+    """Return the sum of two maps of one shape."""
+    return Map(mx.sym.elemwise_add(one.symbol, other.symbol, name=name), one.side, one.channels)
+
+
+def l2_normalised(source: Map, name: str) -> Map:
+    """Return the map with each cell's channels brought to length 1, times a learnt scale by channel, `<name>_scale`.
+
+    After ParseNet (Liu et al., 2015): a fine map's features are of another magnitude than the coarser ones'.
+    """
+    unit = mx.sym.L2Normalization(source.symbol, mode="channel", name=f"{name}_norm")
+    scale = mx.sym.Variable(f"{name}_scale", shape=(1, source.channels, 1, 1))
+    return Map(mx.sym.broadcast_mul(scale, unit, name=f"{name}_scaled"), source.side, source.channels)
 
 
 def relu(source: Map, name: str) -> Map:

@@ -12,8 +12,12 @@ def progress(completed: float, host: str = HOST) -> str:
 
 
 def train_loss(name: str, epoch: int, batch: int, value: float, host: str = HOST) -> str:
-    """Return the line of a training loss; `name` is `smooth_l1` or `cross_entropy`."""
-    return f"#quality_metric: host={host}, epoch={epoch}, batch={batch} train {name} <loss>=({value:.6g})"
+    """Return the line of a training loss; `name` is `smooth_l1` or `cross_entropy`.
+
+    Without the brackets of the mAP's line: the built-in's regular expression for the losses takes all that follows the
+    equals sign as the number.
+    """
+    return f"#quality_metric: host={host}, epoch={epoch}, batch={batch} train {name} <loss>={value:.6g}"
 
 
 def validation_map(epoch: int, value: float, host: str = HOST) -> str:

@@ -1,8 +1,10 @@
-"""The detectors: a trunk, a feature pyramid and prediction heads.
+"""The detectors: a trunk, further maps and prediction heads.
 
 A network's graph gives two outputs for a batch of B pictures and N anchors: `logits` (B, N, classes + 1; class 0 is the
-background) and `offsets` (B, N, 4; see targets.py). Its loss is computed outside of the graph (loss.py); the heads'
-weights are shared by all maps, which learns more from few boxes than a head of its own for each.
+background) and `offsets` (B, N, 4; see targets.py). Its loss is computed outside of the graph (loss.py).
+
+`vgg-16` and `resnet-50` are SSD as published for MXNet (multibox.py). The others have a feature pyramid whose maps
+share their heads' weights, which learns more from few boxes than a head of its own for each.
 """
 
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 import mxnet as mx
 
-from detector import efficientnet
+from detector import efficientnet, multibox, resnet, vgg
 from detector.anchors import AnchorLevel
 from detector.layers import Map, add_upsampled, convolution_norm_relu
 from dropspot.errors import InvalidInputError
@@ -30,22 +32,51 @@ class Network:
     levels: tuple[AnchorLevel, ...]
     mean: tuple[float, float, float]  # of the channels R, G, B on 0..255: subtracted
     deviation: tuple[float, float, float]  # divided by
-    pretrained: bool  # ImageNet weights exist for the trunk
+    pretrained: bool  # the container carries ImageNet weights for the trunk
+    trunk: str = ""  # which trunk, where there are several of the name (see resnet.py)
 
 
-def build_network(base_network: str, image_shape: int, num_classes: int) -> Network:
-    """Return the network of that name; raise InvalidInputError where this container has none."""
+def build_network(base_network: str, image_shape: int, num_classes: int, trunk: str = "") -> Network:
+    """Return the network of that name; raise InvalidInputError where there is none of that name or with that trunk."""
     build = _BUILDERS.get(base_network)
     if build is None:
         raise InvalidInputError(
-            f"hyperparameter base_network is {base_network!r}: this version of the detector container trains "
-            f"{', '.join(sorted(_BUILDERS))}; {base_network} comes in a later one"
+            f"hyperparameter base_network is {base_network!r}: the detector container trains "
+            f"{', '.join(sorted(_BUILDERS))}"
         )
-    return build(image_shape, num_classes)
+    return build(image_shape, num_classes, trunk)
 
 
-def _efficientnet_lite0(image_shape: int, num_classes: int) -> Network:
-    maps = efficientnet.trunk(Map(mx.sym.Variable("data"), image_shape, 3))
+def _vgg16(image_shape: int, num_classes: int, trunk: str) -> Network:
+    _refuse_trunk("vgg-16", trunk)
+    scales = vgg.scales(image_shape)
+    maps = multibox.with_extra_layers(vgg.trunk(_pictures(image_shape)), scales)
+    symbol, levels = multibox.heads(maps, scales, num_classes)
+    return Network("vgg-16", image_shape, num_classes, symbol, levels, efficientnet.MEAN, efficientnet.DEVIATION, False)
+
+
+def _resnet50(image_shape: int, num_classes: int, trunk: str) -> Network:
+    kind = trunk or resnet.PRE_ACTIVATION
+    if kind not in resnet.TRUNKS:
+        raise InvalidInputError(f"resnet-50 has no trunk {kind!r}, only {', '.join(resnet.TRUNKS)}")
+    maps = multibox.with_extra_layers(resnet.trunk(_pictures(image_shape), kind), resnet.SCALES)
+    symbol, levels = multibox.heads(maps, resnet.SCALES, num_classes)
+    mean, deviation = efficientnet.MEAN, efficientnet.DEVIATION
+    return Network("resnet-50", image_shape, num_classes, symbol, levels, mean, deviation, False, kind)
+
+
+def _pictures(image_shape: int) -> Map:
+    return Map(mx.sym.Variable("data"), image_shape, 3)
+
+
+def _refuse_trunk(base_network: str, trunk: str) -> None:
+    if trunk:
+        raise InvalidInputError(f"{base_network} has one trunk only, not {trunk!r}")
+
+
+def _efficientnet_lite0(image_shape: int, num_classes: int, trunk: str) -> Network:
+    _refuse_trunk("efficientnet-lite0", trunk)
+    maps = efficientnet.trunk(_pictures(image_shape))
     pyramid = _pyramid([maps[8], maps[16], maps[32]], channels=64, smallest=3)
     symbol, levels = _heads(pyramid, num_classes, finest=3 * 8 / image_shape)
     return Network(
@@ -53,8 +84,9 @@ def _efficientnet_lite0(image_shape: int, num_classes: int) -> Network:
     )
 
 
-def _tiny(image_shape: int, num_classes: int) -> Network:
-    current = convolution_norm_relu(Map(mx.sym.Variable("data"), image_shape, 3), "stem", 16, 3, 2)
+def _tiny(image_shape: int, num_classes: int, trunk: str) -> Network:
+    _refuse_trunk("tiny", trunk)
+    current = convolution_norm_relu(_pictures(image_shape), "stem", 16, 3, 2)
     maps = []
     for index, channels in enumerate((32, 64, 96, 128)):
         current = convolution_norm_relu(current, f"stage{index}_down", channels, 3, 2)
@@ -65,7 +97,12 @@ def _tiny(image_shape: int, num_classes: int) -> Network:
     return Network("tiny", image_shape, num_classes, symbol, levels, (127.5,) * 3, (63.75,) * 3, False)
 
 
-_BUILDERS: dict[str, Callable[[int, int], Network]] = {"efficientnet-lite0": _efficientnet_lite0, "tiny": _tiny}
+_BUILDERS: dict[str, Callable[[int, int, str], Network]] = {
+    "efficientnet-lite0": _efficientnet_lite0,
+    "resnet-50": _resnet50,
+    "tiny": _tiny,
+    "vgg-16": _vgg16,
+}
 
 
 def _pyramid(maps: list[Map], channels: int, smallest: int) -> list[Map]:

@@ -28,12 +28,20 @@ class _Node:
     name: str
     inputs: list[str]
     attributes: dict[str, Any]
+    weights: dict[str, Array]
     constants: dict[str, TensorProto] = field(default_factory=dict)  # what the translation adds
+    before: list[NodeProto] = field(default_factory=list)  # where one operator becomes several: all but the last
 
     def constant(self, suffix: str, values: Any, kind: type[np.generic]) -> str:
         """Add a constant that ONNX takes as an input and MXNet as an attribute; return its name."""
         name = f"{self.name}_{suffix}"
         self.constants[name] = numpy_helper.from_array(np.array(values, kind), name)
+        return name
+
+    def first(self, suffix: str, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operator that comes before the last one; return its output's name."""
+        name = f"{self.name}_{suffix}"
+        self.before.append(helper.make_node(operator, inputs, [name], **attributes))
         return name
 
     def become(self, operator: str, *more_inputs: str, **attributes: Any) -> NodeProto:
@@ -63,8 +71,9 @@ def onnx_model(symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outp
         if translate is None:
             raise ValueError(f"operator {entry['op']} of {name} has no ONNX translation")
         attributes = {key: _literal(value) for key, value in entry.get("attrs", {}).items()}
-        node = _Node(name, [names[source[0]] for source in entry["inputs"]], attributes)
-        nodes.append(translate(node))
+        node = _Node(name, [names[source[0]] for source in entry["inputs"]], attributes, weights)
+        last = translate(node)
+        nodes += [*node.before, last]
         initializers |= node.constants
     for (source, *_), output in zip(graph["heads"], outputs, strict=True):
         nodes.append(helper.make_node("Identity", [names[source]], [output]))
@@ -91,8 +100,37 @@ def _convolution(node: _Node) -> NodeProto:
         kernel_shape=known["kernel"],
         strides=known.get("stride", (1, 1)),
         pads=known.get("pad", (0, 0)) * 2,
+        dilations=known.get("dilate", (1, 1)),
         group=known.get("num_group", 1),
     )
+
+
+def _batch_norm(node: _Node) -> NodeProto:
+    if node.attributes.get("fix_gamma", True):  # MXNet then takes 1 for the scale, whatever the parameter holds
+        node.inputs[1] = node.constant("scale", np.ones_like(node.weights[node.inputs[1]]), np.float32)
+    return node.become("BatchNormalization", epsilon=node.attributes["eps"])
+
+
+def _pooling(node: _Node) -> NodeProto:
+    known = node.attributes
+    if known["pool_type"] != "max" or known.get("global_pool", False):
+        raise ValueError(f"pooling {node.name} has no ONNX translation: only maxima of windows")
+    return node.become(
+        "MaxPool",
+        kernel_shape=known["kernel"],
+        strides=known.get("stride", (1, 1)),
+        pads=known.get("pad", (0, 0)) * 2,
+        ceil_mode=int(known.get("pooling_convention", "valid") == "full"),
+    )
+
+
+def _l2_normalization(node: _Node) -> NodeProto:
+    if node.attributes.get("mode") != "channel":
+        raise ValueError(f"L2Normalization {node.name} has no ONNX translation: only mode channel")
+    squares = node.first("squares", "ReduceSumSquare", node.inputs[0], axes=[1], keepdims=1)
+    # ONNX's own LpNormalization knows no epsilon
+    guarded = node.first("guarded", "Add", squares, node.constant("eps", node.attributes.get("eps", 1e-10), np.float32))
+    return node.become("Div", node.first("length", "Sqrt", guarded))
 
 
 def _clip(node: _Node) -> NodeProto:
@@ -127,7 +165,10 @@ def _slice_axis(node: _Node) -> NodeProto:
 
 _TRANSLATIONS: dict[str, Callable[[_Node], NodeProto]] = {
     "Convolution": _convolution,
-    "BatchNorm": lambda node: node.become("BatchNormalization", epsilon=node.attributes["eps"]),
+    "BatchNorm": _batch_norm,
+    "Pooling": _pooling,
+    "L2Normalization": _l2_normalization,
+    "broadcast_mul": lambda node: node.become("Mul"),
     "clip": _clip,
     "Activation": _activation,
     "Pad": _pad,

@@ -8,25 +8,30 @@ fractions.
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-_MAGIC = 0xCED7230A
-_MAGIC_BYTES = struct.pack("<I", _MAGIC)
+MAGIC = struct.pack("<I", 0xCED7230A)
 _HEADER = struct.Struct("<IfQQ")
+_MAX_PAYLOAD = 1 << 29  # what one length can say: a record of more parts than that is damaged, not large
 
 
-class CorruptRecordError(ValueError):
-    """A record cannot be read. `resumable`: the framing is whole, so the records behind it can."""
+class ByteStream(Protocol):
+    """A file or pipe that is read from the front."""
 
-    def __init__(self, reason: str, *, resumable: bool) -> None:
-        super().__init__(reason)
-        self.resumable = resumable
+    def read(self, size: int, /) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+
+
+class FramingError(ValueError):
+    """The bytes are not RecordIO, or end within a record; where the next record begins is unknown."""
+
+
+class LabelError(ValueError):
+    """A record's label makes no sense; the records behind it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +40,47 @@ class Record:
 
     labels: npt.NDArray[np.float32]  # (M, 5)
     picture: bytes
+    label_width: int  # the label's values in all, its header among them
 
 
-def read_records(path: Path) -> Iterator[Record | CorruptRecordError]:
-    """Yield each record of the file in order, or the error that stands in its place.
-
-    Ends after one that is not resumable.
-    """
-    with path.open("rb") as stream:
-        while True:
-            try:
-                payload = _read_payload(stream)
-                if payload is None:
-                    return
-                yield parse_record(payload)
-            except CorruptRecordError as error:
-                yield error
-                if not error.resumable:
-                    return
-
-
-def parse_record(payload: bytes) -> Record:
-    """Return the record in a payload; raise CorruptRecordError where its labels make no sense."""
-    if len(payload) < _HEADER.size:
-        raise CorruptRecordError("a record is shorter than its header", resumable=True)
-    count = _HEADER.unpack_from(payload)[0]
-    end = _HEADER.size + 4 * count
-    if count < 2 or end > len(payload):
-        raise CorruptRecordError(f"a record announces {count} label values", resumable=True)
-    values = np.frombuffer(payload[_HEADER.size : end], "<f4")
-    header, width = int(values[0]), int(values[1])
-    if header < 2 or width < 5 or header > count or (count - header) % width:
-        raise CorruptRecordError(
-            f"a record's label has header width {values[0]:g}, object width {values[1]:g}, {count} values",
-            resumable=True,
-        )
-    labels = values[header:].reshape(-1, width)[:, :5].astype(np.float32)
-    if not np.isfinite(labels).all():
-        raise CorruptRecordError("a record's label is not a finite number", resumable=True)
-    return Record(labels, payload[end:])
-
-
-def _read_payload(stream: BinaryIO) -> bytes | None:
+def read_payload(stream: ByteStream) -> bytes | None:
+    """Return the payload of the record that begins here, None at the end; raise FramingError."""
     parts: list[bytes] = []
+    total = 0
     while True:
         head = stream.read(8)
         if not head and not parts:
             return None
-        if len(head) < 8 or head[:4] != _MAGIC_BYTES:
-            raise CorruptRecordError("the file is not RecordIO or ends within a record", resumable=False)
+        if len(head) < 8 or head[:4] != MAGIC:
+            raise FramingError("the data are not RecordIO or end within a record")
         word = struct.unpack("<I", head[4:])[0]
         flag, length = word >> 29, word & 0x1FFFFFFF
-        padded = -(-length // 4) * 4
-        body = stream.read(padded)
+        body = stream.read(-(-length // 4) * 4)
         if len(body) < length:
-            raise CorruptRecordError("the file ends within a record", resumable=False)
+            raise FramingError("the data end within a record")
         parts.append(body[:length])
         if flag in (0, 3):
-            return _MAGIC_BYTES.join(parts)
+            return MAGIC.join(parts)
+        total += length + len(MAGIC)
+        if total > _MAX_PAYLOAD:
+            raise FramingError(f"a record has more than {_MAX_PAYLOAD:,} bytes")
+
+
+def parse_record(payload: bytes) -> Record:
+    """Return the record in a payload; raise LabelError where its labels make no sense."""
+    if len(payload) < _HEADER.size:
+        raise LabelError("a record is shorter than its header")
+    count = _HEADER.unpack_from(payload)[0]
+    end = _HEADER.size + 4 * count
+    if count < 2 or end > len(payload):
+        raise LabelError(f"a record announces {count} label values")
+    values = np.frombuffer(payload[_HEADER.size : end], "<f4")
+    if not np.isfinite(values[:2]).all():
+        raise LabelError("a record's label is not a finite number")
+    header, width = int(values[0]), int(values[1])
+    if header < 2 or width < 5 or header > count or (count - header) % width:
+        raise LabelError(f"a record's label has header width {values[0]:g}, object width {values[1]:g}, {count} values")
+    labels = values[header:].reshape(-1, width)[:, :5].astype(np.float32)
+    if not np.isfinite(labels).all():
+        raise LabelError("a record's label is not a finite number")
+    return Record(labels, payload[end:], count)

@@ -2,53 +2,63 @@
 
 import logging
 import os
-import signal
+import socket
 import sys
+from collections.abc import Mapping
 
-import uvicorn
-from PIL import Image
-
-from detector.artifacts import DESCRIPTION
 from detector.paths import ContainerPaths
-from detector.served_model import ServedModel
-from detector.server import DEFAULT_MAX_BODY_BYTES, DetectionServer
+from detector.supervisor import Supervisor
 from detector.threads import available_cores
 
 LOG = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - SageMaker calls from outside
+DEFAULT_PORT = 8080
+DEFAULT_MAX_BODY_BYTES = 32 << 20
+DEFAULT_TIMEOUT = 60  # seconds; SageMaker waits no longer for an answer
+_BACKLOG = 2048
 
 
-def main() -> int:
-    """Load the model, prove it by an inference, then listen until SIGTERM.
-
-    Requests under way are answered before the end.
-    """
+def main(env: Mapping[str, str] = os.environ) -> int:
+    """Listen, and keep a worker serving until SIGTERM; requests under way are answered before the end."""
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="[%(asctime)s %(levelname)s %(process)d] %(message)s"
     )
-    paths = ContainerPaths.from_env()
-    host = os.environ.get("DROPSPOT_BIND_HOST", "0.0.0.0")  # noqa: S104 - SageMaker calls from outside
-    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    max_body_bytes = int(os.environ.get("DROPSPOT_MAX_BODY_BYTES", str(DEFAULT_MAX_BODY_BYTES)))
+    host = env.get("DROPSPOT_BIND_HOST", DEFAULT_HOST)
     try:
-        model = ServedModel(paths.model)
-        model.detect_picture(Image.new("RGB", (64, 48)))
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the model: nothing can be served
-        LOG.error("the model in %s cannot be served (%s): %s", paths.model, DESCRIPTION, error)
+        port = _whole_number(env, "SAGEMAKER_BIND_TO_PORT", DEFAULT_PORT, 65535)
+        max_body_bytes = _whole_number(env, "DROPSPOT_MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1 << 30)
+        timeout = _whole_number(env, "SAGEMAKER_MODEL_SERVER_TIMEOUT", DEFAULT_TIMEOUT, 3600)
+    except ValueError as error:
+        LOG.error("cannot serve: %s", error)
         return 1
-    LOG.info("serving %s at %d px on %s:%d", model.description.base_network, model.description.image_shape, host, port)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn drains, then raises the signal again for whoever set this
-    server = DetectionServer(model, available_cores(), max_body_bytes)
-    uvicorn.run(
-        server.app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )
-    return 0
+    try:
+        listener = _listening(host, port)
+    except OSError as error:
+        LOG.error("cannot listen on %s:%d: %s", host, port, error.strerror or error)
+        return 1
+
+    def work(channel: socket.socket) -> int:
+        from detector import worker  # noqa: PLC0415 - the supervisor stays small
+
+        folder = ContainerPaths.from_env(env).model
+        options = worker.Options(folder, available_cores(), max_body_bytes, float(timeout))
+        return worker.work(listener, channel, options)
+
+    LOG.info("listening on %s:%d", host, listener.getsockname()[1])
+    return Supervisor(listener, work).run()
+
+
+def _whole_number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    given = env.get(name, str(default))
+    if not given.isdecimal() or not 1 <= int(given) <= most:
+        raise ValueError(f"{name} is {given!r}, not a whole number from 1 to {most}")
+    return int(given)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 if __name__ == "__main__":

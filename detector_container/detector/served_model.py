@@ -1,5 +1,6 @@
 """A trained model as serving runs it: ONNX Runtime on the exported graph, boxes decoded and thinned out in numpy."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,20 @@ class ServedModel:
     def detect(self, data: bytes) -> Answer:
         """Return the detections in a compressed picture; raise InvalidInputError where it isn't one."""
         return self.detect_picture(read_picture(data))
+
+    def prove(self) -> None:
+        """Look at a grey picture; raise ValueError where the graph, the anchors and the description disagree."""
+        known, buffer = self.description, io.BytesIO()
+        Image.new("RGB", (64, 48), "grey").save(buffer, "JPEG")
+        prepared = network_input(read_picture(buffer.getvalue()), known.image_shape, known.mean, known.deviation)
+        probabilities, offsets = self.raw(prepared[None])
+        anchors = len(self._anchors)
+        for name, values, width in (("probabilities", probabilities, known.num_classes + 1), ("offsets", offsets, 4)):
+            if values.shape != (1, anchors, width):
+                raise ValueError(f"the {name} have shape {values.shape}, expected {(1, anchors, width)}")
+            if not np.isfinite(values).all():
+                raise ValueError(f"the {name} are not all finite: the weights are broken")
+        self.detect(buffer.getvalue())
 
     def detect_picture(self, picture: Image.Image) -> Answer:
         """Return the detections in an upright RGB picture."""

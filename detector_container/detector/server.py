@@ -1,26 +1,32 @@
 """The HTTP side of serving: SageMaker's /ping, /invocations and /execution-parameters."""
 
 import asyncio
+import json
 import logging
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from detector.answers import Answer
+from detector.answers import Answer, wants_annotation
 from detector.pictures import PictureTooLargeError
 from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 
 CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image")
-DEFAULT_MAX_BODY_BYTES = 32 << 20
+BODY_SECONDS = 30.0  # that a client may take to send a picture
 _WAITING_PER_WORKER = 8  # requests beyond these are told to come again
+_BODIES = 4  # of the largest size that are kept in memory at once; of smaller ones more
 _MEBIBYTE = 1 << 20
+_TRANSFORM_MEBIBYTES = 100  # of a batch transform job: payload times concurrency may not exceed it
 
 
 class Model(Protocol):
@@ -28,6 +34,9 @@ class Model(Protocol):
 
     def detect(self, data: bytes) -> Answer:
         """Return the detections in a compressed picture; raise InvalidInputError where it isn't one."""
+
+    def prove(self) -> None:
+        """Run a real inference; raise where the model fails or answers nonsense."""
 
 
 class RefusedError(Exception):
@@ -37,80 +46,128 @@ class RefusedError(Exception):
         super().__init__(sentence)
         self.status, self.sentence = status, sentence
 
+    def response(self) -> JSONResponse:
+        """The answer; to one that may be repeated it says when."""
+        retry = {"Retry-After": "1"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return JSONResponse({"error": self.sentence}, status_code=self.status, headers=retry)
+
 
 class DetectionServer:
-    """Answers requests with one model on `workers` threads; the event loop itself never decodes or computes."""
+    """Answers requests with one model on `workers` threads; the event loop itself never decodes or computes.
 
-    def __init__(self, model: Model, workers: int, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> None:
-        self._model = model
+    Until it has been given a proven model it answers 503.
+    """
+
+    def __init__(self, workers: int, max_body_bytes: int, body_seconds: float = BODY_SECONDS) -> None:
+        self._model: Model | None = None
+        self._proven = False
         self._workers = workers
         self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="detect")
         self._admitted = 0
+        self._kept_bytes = 0
+        self._since: dict[int, float] = {}  # thread -> when it began with its picture
         self.app = Starlette(
             routes=[
                 Route("/ping", self.ping, methods=["GET"]),
                 Route("/invocations", self.invocations, methods=["POST"]),
                 Route("/execution-parameters", self.execution_parameters, methods=["GET"]),
-            ]
+            ],
+            exception_handlers={HTTPException: _no_such_thing},
         )
 
+    def take(self, model: Model) -> None:
+        """Answer with this model from now on; an inference of it has passed."""
+        self._model, self._proven = model, True
+
+    def longest_running(self) -> float:
+        """Return for how many seconds the slowest thread has been busy with its picture."""
+        return time.monotonic() - min(self._since.copy().values(), default=time.monotonic())
+
     async def ping(self, _request: Request) -> Response:
-        """Healthy: the process only starts to listen after a real inference has passed (see serve.py)."""
+        """Healthy: a real inference has passed, and again since one failed for no fault of its picture's."""
+        if self._model is None:
+            return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the model is being loaded").response()
+        if not self._proven:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._pool, self._model.prove)
+            except Exception as error:
+                LOG.exception("the model is broken")
+                sentence = f"the model fails: {type(error).__name__}"
+                return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence).response()
+            self._proven = True
         return Response(status_code=HTTPStatus.OK)
 
     async def execution_parameters(self, _request: Request) -> Response:
         """What a batch transform job should do with this container."""
-        limit = max(1, self._max_body_bytes // _MEBIBYTE)
+        limit = min(self._max_body_bytes // _MEBIBYTE, _TRANSFORM_MEBIBYTES // self._workers)
         return JSONResponse(
-            {"MaxConcurrentTransforms": self._workers, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": limit}
+            {
+                "MaxConcurrentTransforms": self._workers,
+                "BatchStrategy": "SINGLE_RECORD",
+                "MaxPayloadInMB": max(1, limit),
+            }
         )
 
     async def invocations(self, request: Request) -> Response:
         """Detect objects in the picture of the body."""
+        body = bytearray()
         try:
             self._check_content_type(request)
-            body = await self._body(request)
-            answer = await self._detect(body)
+            self._check_room()
+            await self._read(request, body)
+            answer = await self._detect(bytes(body), wants_annotation(request.headers.get("accept", "")))
         except RefusedError as refusal:
-            retry = {"Retry-After": "1"} if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-            return JSONResponse({"error": refusal.sentence}, status_code=refusal.status, headers=retry)
+            return refusal.response()
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
-        wants_pixels = "annotation=1" in request.headers.get("accept", "").replace(" ", "").lower()
-        return JSONResponse(answer.annotation() if wants_pixels else answer.prediction())
+        finally:
+            self._kept_bytes -= len(body)
+        return Response(answer, media_type="application/json")
 
     @staticmethod
     def _check_content_type(request: Request) -> None:
         content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type not in CONTENT_TYPES:
-            sentence = (
-                f"content type {content_type or 'none'!r} is not supported: send one of {', '.join(CONTENT_TYPES)}"
-            )
+            given = repr(content_type[:100]) if content_type else "none"
+            sentence = f"content type {given} is not supported: send one of {', '.join(CONTENT_TYPES)}"
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, sentence)
 
-    async def _body(self, request: Request) -> bytes:
+    def _check_room(self) -> None:
+        if self._model is None:
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the model is being loaded: try again")
+        if self._admitted >= self._workers * (1 + _WAITING_PER_WORKER):
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting: try again")
+
+    async def _read(self, request: Request, body: bytearray) -> None:
+        """Read the request's body into `body`; what is refused is left unread (see protocol.py)."""
         too_large = RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the picture is larger than {self._max_body_bytes:,} bytes"
         )
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body_bytes:
             raise too_large
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_body_bytes:  # a chunked request announces no length
-                raise too_large
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._kept_bytes += len(chunk)
+                    if len(body) > self._max_body_bytes:  # a chunked request announces no length
+                        raise too_large
+                    if self._kept_bytes > _BODIES * self._max_body_bytes:
+                        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes are waiting: try again")
+        except TimeoutError as error:  # a later attempt may succeed: no fault of the picture's
+            sentence = f"the picture did not arrive within {self._body_seconds:g} s: try again"
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from error
         if not body:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has no body: send the picture's bytes")
-        return bytes(body)
 
-    async def _detect(self, body: bytes) -> Answer:
-        if self._admitted >= self._workers * (1 + _WAITING_PER_WORKER):
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting: try again")
+    async def _detect(self, body: bytes, pixels: bool) -> bytes:
+        self._check_room()  # others may have come first while the body was under way
         self._admitted += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._model.detect, body)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._answer, body, pixels)
         except (PictureTooLargeError, MemoryError) as error:
             raise RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error) or "the picture does not fit into memory"
@@ -119,6 +176,24 @@ class DetectionServer:
             raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
         except Exception as error:
             LOG.exception("inference failed")
+            self._proven = False
             raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"inference failed: {type(error).__name__}") from error
         finally:
             self._admitted -= 1
+
+    def _answer(self, body: bytes, pixels: bool) -> bytes:
+        """Return the answer's JSON; runs on a thread of the pool."""
+        assert self._model is not None  # noqa: S101 - checked on admission
+        thread = threading.get_ident()
+        self._since[thread] = time.monotonic()
+        try:
+            answer = self._model.detect(body)
+        finally:
+            del self._since[thread]
+        return json.dumps(answer.annotation() if pixels else answer.prediction(), allow_nan=False).encode()
+
+
+async def _no_such_thing(_request: Request, error: Exception) -> Response:
+    """Refuse unknown paths and methods in the same form as everything else."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)

@@ -1,8 +1,8 @@
 """What each anchor should have answered: matching to the true boxes, and boxes as offsets from their anchors.
 
 The rules and variances are SSD's (Liu et al., 2016) as MXNet's MultiBoxTarget has them: every true box takes its best
-anchor, one by one from the best pair down, then every other anchor takes the box it overlaps most, if by `OVERLAP` at
-least.
+anchor, one by one from the best pair down, then every other anchor takes the box it overlaps most, if by more than
+`OVERLAP`.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def match(anchors: Floats, boxes: Floats, threshold: float = OVERLAP) -> Integer
         return matches
     shared = overlaps(anchors, boxes)
     best = shared.argmax(axis=1)
-    good = shared[np.arange(len(anchors)), best] >= threshold
+    good = shared[np.arange(len(anchors)), best] > threshold
     matches[good] = best[good]
     remaining = shared.copy()
     for _ in range(min(len(boxes), len(anchors))):
@@ -44,6 +44,7 @@ def encode(anchors: Floats, boxes: Floats) -> Floats:
 
     Centre shifts and log side ratios, over the variances.
     """
+    anchors, boxes = anchors.astype(np.float64), boxes.astype(np.float64)  # corners nearly cancel each other out
     anchor_sides = anchors[:, 2:] - anchors[:, :2]
     box_sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
     shift = ((boxes[:, :2] + boxes[:, 2:]) - (anchors[:, :2] + anchors[:, 2:])) / 2 / anchor_sides
@@ -61,10 +62,7 @@ def decode(anchors: Floats, offsets: Floats) -> Floats:
 
 
 def picture_targets(anchors: Floats, labels: Floats) -> tuple[Integers, Floats]:
-    """Return the classes (N,.
-
-    0 = background, class id + 1 otherwise) and offsets (N, 4) for labels (M, 5): class id, box.
-    """
+    """Return classes (N; 0 = background, class id + 1 otherwise) and offsets (N, 4) for labels (M, 5): class id, box."""
     matches = match(anchors, labels[:, 1:])
     classes = np.zeros(len(anchors), dtype=np.int64)
     offsets = np.zeros((len(anchors), 4), dtype=np.float32)

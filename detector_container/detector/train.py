@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from detector.channels.input_configuration import channel_formats
+from detector.channels.named_pipe import StoppedError
 from detector.paths import ContainerPaths
 from detector.settings import Settings
 from detector.threads import set_openmp_threads
@@ -22,7 +24,7 @@ def main() -> int:
     """Train as the configuration below the root says; exit code 1 and a sentence in `output/failure` where it can't.
 
     SIGTERM ends the training before its next step: the best weights so far are written and the exit code is 0, as a
-    job that is stopped keeps its model.
+    job that is stopped keeps its model. While a channel's pipe is being read there are none yet, and none are written.
     """
     log_format = "[%(asctime)s %(levelname)s %(process)d] %(message)s"
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=log_format)
@@ -34,11 +36,14 @@ def main() -> int:
         given = read_hyperparameters(paths.hyperparameters)
         settings = Settings.from_strings(given)
         refuse_several_hosts(paths.resource_config)
+        formats = channel_formats(paths.input_data_config)
         set_openmp_threads()
         # Only now: a refused hyperparameter is answered at once, and MXNet reads the number of threads when imported.
         from detector.job import run_job  # noqa: PLC0415
 
-        run_job(paths, settings, given, stop.is_set)
+        run_job(paths, settings, given, formats, stop.is_set)
+    except StoppedError:
+        LOG.info("told to stop while waiting for the data: there is no model")
     except (DropspotError, OSError) as error:
         return _fail(paths.failure, str(error))
     except Exception as error:

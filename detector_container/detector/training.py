@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import mxnet as mx
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from detector import metric_lines
 from detector.batches import Batches
 from detector.channel import Sample
-from detector.checkpoints import Checkpoint
+from detector.checkpoints import Checkpoint, Progress
 from detector.evaluation import mean_average_precision
 from detector.networks import Network
 from detector.predictor import Predictor
@@ -29,7 +29,10 @@ _MAX_BAD_STEPS = 5  # in a row without a finite loss
 
 @dataclass
 class Training:
-    """One training in progress. `stop` is asked before each step; `save` gets a checkpoint after each epoch."""
+    """One training in progress. `stop` is asked before each step and each validation batch.
+
+    `save` gets a checkpoint after each epoch, and where the training is told to stop.
+    """
 
     network: Network
     settings: Settings
@@ -39,17 +42,29 @@ class Training:
     threads: int
     stop: Callable[[], bool]
     save: Callable[[Checkpoint], None]
-    epoch: int = 0
-    best_map: float = -1.0  # the greatest validation mAP so far
-    best_epoch: int = -1  # the epoch whose weights are kept
-    kept_map: float = 0.0  # and their validation mAP
+    progress: Progress = field(default_factory=Progress)
     best: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept."""
+        return self.progress.best_epoch
+
+    @property
+    def kept_map(self) -> float:
+        """The validation mAP of the weights that are kept."""
+        return self.progress.kept_map
+
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on after a checkpoint's epoch."""
+        """Go on where a checkpoint was written, to the result that the training would have had uninterrupted."""
         self.graph.restore(checkpoint.state)
-        self.epoch, self.best_map = checkpoint.epoch, checkpoint.best_map
-        self.best_epoch, self.kept_map, self.best = checkpoint.best_epoch, checkpoint.kept_map, checkpoint.best
+        self.progress, self.best = replace(checkpoint.progress), checkpoint.best
+        LOG.info(
+            "resumed from the checkpoint in epoch %d, after %d of %d batches",
+            self.progress.epoch,
+            self.progress.batch,
+            self.batches.per_epoch,
+        )
 
     def run(self) -> None:
         """Train to the end, to an early stop, or until told to stop; `best` then holds the weights to use."""
@@ -63,82 +78,112 @@ class Training:
             self.batches.per_epoch,
             self.batches.per_epoch * settings.epochs,
         )
-        best_for_patience, since = self.best_map, 0
-        while self.epoch < settings.epochs:
-            if not self._train_epoch(schedule):
+        while self.progress.epoch < settings.epochs and not self._patience_is_lost():
+            if not (self._train_epoch(schedule) and self._validate()):
+                self._checkpoint()
                 break
-            score = self._validate()
-            self.epoch += 1
-            self.save(
-                Checkpoint(self.epoch, self.graph.state(), self.best_map, self.best_epoch, self.kept_map, self.best)
-            )
-            metric_lines.emit(metric_lines.progress(100 * self.epoch / settings.epochs))
-            if score > best_for_patience * (1 + settings.early_stopping_tolerance):
-                best_for_patience, since = score, 0
-            else:
-                since += 1
-            if (
-                settings.early_stopping
-                and self.epoch >= settings.early_stopping_min_epochs
-                and since >= settings.early_stopping_patience
-            ):
-                LOG.info("stopped early: no better validation mAP in %d epochs", since)
-                break
-        if not self.best:  # told to stop before the first epoch ended
-            self._keep(self.epoch, 0.0, self.graph.weights())
+            self._checkpoint()
+            metric_lines.emit(metric_lines.progress(100 * self.progress.epoch / settings.epochs))
+        if not self.best:  # told to stop before the first validation
+            self._keep(self.progress.epoch, 0.0, self.graph.weights())
 
-    def _train_epoch(self, schedule: Schedule) -> bool:
-        """Train one epoch and print its metrics; return False where told to stop within it."""
-        begun = time.monotonic()
-        losses: list[StepLoss] = []
-        bad = 0
-        for index, batch in enumerate(self.batches.of_epoch(self.epoch, self.threads)):
-            if self.stop():
-                LOG.info("told to stop in epoch %d, batch %d", self.epoch, index)
-                return False
-            loss = self.graph.step(batch, schedule.at(self.epoch * self.batches.per_epoch + index))
-            bad = 0 if loss.finite else bad + 1
-            if bad > _MAX_BAD_STEPS:
-                raise InvalidInputError(
-                    f"the loss is not a finite number in epoch {self.epoch}: hyperparameter learning_rate"
-                    f" ({self.settings.learning_rate:g}) is too large for this data"
-                )
-            if loss.finite:
-                losses.append(loss)
-        seconds = time.monotonic() - begun
-        last = self.batches.per_epoch
-        if losses:
-            for name in ("cross_entropy", "smooth_l1"):
-                mean = float(np.mean([getattr(loss, name) for loss in losses]))
-                metric_lines.emit(metric_lines.train_loss(name, self.epoch, last, mean))
-        metric_lines.emit(metric_lines.throughput(last * self.batches.size / seconds))
+    def _checkpoint(self) -> None:
+        self.save(Checkpoint(replace(self.progress), self.graph.state(), self.best))
+
+    def _patience_is_lost(self) -> bool:
+        """Say whether early stopping ends the training, in the built-in algorithm's terms.
+
+        Once `early_stopping_min_epochs` are done: when the last `early_stopping_patience` epochs have not raised the
+        validation mAP, relative to the best before them, by more than `early_stopping_tolerance`.
+        """
+        settings, progress = self.settings, self.progress
+        if (
+            not settings.early_stopping
+            or progress.epoch < settings.early_stopping_min_epochs
+            or progress.epochs_without_gain < settings.early_stopping_patience
+        ):
+            return False
+        LOG.info("stopped early: no better validation mAP in %d epochs", progress.epochs_without_gain)
         return True
 
-    def _validate(self) -> float:
+    def _train_epoch(self, schedule: Schedule) -> bool:
+        """Train what is left of the epoch and print its metrics; return False where told to stop within it."""
+        progress, first = self.progress, self.progress.batch
+        begun = time.monotonic()
+        for batch in self.batches.of_epoch(progress.epoch, self.threads, first):
+            if self.stop():
+                LOG.info("told to stop in epoch %d, after %d batches", progress.epoch, progress.batch)
+                return False
+            loss = self.graph.step(batch, schedule.at(progress.epoch * self.batches.per_epoch + progress.batch))
+            progress.batch += 1
+            self._count(loss)
+        if progress.batch > first:  # not where all that was left is the validation
+            seconds = time.monotonic() - begun
+            metric_lines.emit(metric_lines.throughput((progress.batch - first) * self.batches.size / seconds))
+        if progress.finite_steps:
+            for name in ("cross_entropy", "smooth_l1"):
+                mean = getattr(progress, name) / progress.finite_steps
+                metric_lines.emit(metric_lines.train_loss(name, progress.epoch, self.batches.per_epoch, mean))
+        return True
+
+    def _count(self, loss: StepLoss) -> None:
+        """Add a step's loss to the epoch's; raise InvalidInputError where too many in a row were not finite."""
+        progress = self.progress
+        if loss.finite:
+            progress.bad_steps = 0
+            progress.finite_steps += 1
+            progress.cross_entropy += loss.cross_entropy
+            progress.smooth_l1 += loss.smooth_l1
+            return
+        progress.bad_steps += 1
+        if progress.bad_steps > _MAX_BAD_STEPS:
+            raise InvalidInputError(
+                f"the loss is not a finite number in epoch {progress.epoch}: hyperparameter learning_rate"
+                f" ({self.settings.learning_rate:g}) is too large for this data"
+            )
+
+    def _validate(self) -> bool:
+        """End the epoch with its score; return False where told to stop before it is known."""
         weights = self.graph.weights()
-        predictor = Predictor(self.network, weights)
-        answers = list(predictor.detect(self.validation, self.settings.nms_threshold, self.settings.nms_topk))
+        predictor = Predictor(self.network, weights)  # bound anew each time: see predictor.py
+        answers = []
+        for answer in predictor.detect(self.validation, self.settings.nms_threshold, self.settings.nms_topk):
+            if self.stop():
+                LOG.info("told to stop in the validation of epoch %d", self.progress.epoch)
+                return False
+            answers.append(answer)
         score = mean_average_precision(
             [sample.labels for sample in self.validation], answers, self.settings.overlap_threshold
         )
-        metric_lines.emit(metric_lines.validation_map(self.epoch, score.mean))
+        metric_lines.emit(metric_lines.validation_map(self.progress.epoch, score.mean))
         by_class = ", ".join(f"{class_id}: {value:.3f}" for class_id, value in score.by_class.items())
         LOG.info(
             "epoch %d: validation AP by class {%s}, mAP %.4f all-point, %.4f VOC07",
-            self.epoch,
+            self.progress.epoch,
             by_class,
             score.mean,
             score.mean_11_points,
         )
-        self.best_map = max(self.best_map, score.mean)
-        if score.mean >= self.best_map - standard_error(
-            self.best_map, sum(len(sample.labels) for sample in self.validation)
-        ):
-            self._keep(self.epoch, score.mean, weights)
-        return score.mean
+        self._judge(score.mean, weights)
+        return True
+
+    def _judge(self, score: float, weights: dict[str, mx.nd.NDArray]) -> None:
+        """Keep the epoch's weights if they are to be kept, count towards early stopping, and go on to the next."""
+        progress, settings = self.progress, self.settings
+        progress.best_map = max(progress.best_map, score)
+        boxes = sum(len(sample.labels) for sample in self.validation)
+        if score >= progress.best_map - standard_error(progress.best_map, boxes):
+            self._keep(progress.epoch, score, weights)
+        if score > progress.patience_map * (1 + settings.early_stopping_tolerance):
+            progress.patience_map, progress.epochs_without_gain = score, 0
+        else:
+            progress.epochs_without_gain += 1
+        progress.epoch += 1
+        progress.batch = progress.finite_steps = 0
+        progress.cross_entropy = progress.smooth_l1 = 0.0
 
     def _keep(self, epoch: int, score: float, weights: dict[str, mx.nd.NDArray]) -> None:
-        self.best_epoch, self.kept_map = epoch, score
+        self.progress.best_epoch, self.progress.kept_map = epoch, score
         self.best = {name: value.asnumpy() for name, value in weights.items()}
 
 

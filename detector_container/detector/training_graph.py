@@ -19,6 +19,8 @@ from detector.settings import Settings
 
 Array = npt.NDArray[np.float32]
 
+BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
+
 # Of the learning rate, for weights that come from ImageNet: fast enough to adapt, too slow for the first steps' random
 # heads to undo what they know.
 _PRETRAINED_RATE = 0.25
@@ -69,6 +71,7 @@ class TrainingGraph:
         }
         self._average = {name: value.copy() for name, value in self._moving().items()}
         self.steps = 0
+        self.updates = 0  # steps that changed the weights: all but those without a finite loss
 
     def _moving(self) -> dict[str, mx.nd.NDArray]:
         return {name: self._rest.arg_dict[name] for name in self.trained} | dict(self._rest.aux_dict)
@@ -95,6 +98,7 @@ class TrainingGraph:
         self._optimizer.set_learning_rate(learning_rate)
         for place, (name, gradient) in enumerate(zip(self.trained, gradients, strict=True)):
             self._optimizer.update(place, self._rest.arg_dict[name], gradient, self._memory[name])
+        self.updates += 1
         decay = min(self._settings.weight_averaging, (1 + self.steps) / (10 + self.steps))
         for name, value in self._moving().items():
             average = self._average[name]
@@ -113,8 +117,7 @@ class TrainingGraph:
         arrays |= {f"average/{name}": value.asnumpy() for name, value in self._average.items()}
         for name, memory in self._memory.items():
             arrays |= {f"memory{place}/{name}": part.asnumpy() for place, part in enumerate(_parts(memory))}
-        arrays["steps"] = np.array(self.steps)
-        return arrays
+        return arrays | {"steps": np.array(self.steps), "updates": np.array(self.updates)}
 
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take up a state; raise KeyError where it is another network's."""
@@ -124,8 +127,8 @@ class TrainingGraph:
         for name, memory in self._memory.items():
             for place, part in enumerate(_parts(memory)):
                 part[:] = arrays[f"memory{place}/{name}"]
-        self.steps = int(arrays["steps"])
-        self._optimizer.begin_num_update = self.steps  # Adam's bias correction counts updates
+        self.steps, self.updates = int(arrays["steps"]), int(arrays["updates"])
+        self._optimizer.begin_num_update = self.updates  # Adam's bias correction goes on counting
 
 
 def _bound(
@@ -146,14 +149,22 @@ def _bound(
 
 
 def _optimizer(settings: Settings, names: tuple[str, ...], pretrained: frozenset[str]) -> Any:
+    """Return MXNet's optimiser of that name, its parameters used as the built-in algorithm documents them.
+
+    `momentum` is sgd's alone. `weight_decay` is that of sgd and rmsprop; adam's too, but only on the networks that the
+    built-in doesn't have, whose recipe was measured with it. MXNet's adadelta has no learning rate, so that nothing
+    that changes it has an effect. As MXNet has it by default, weights and the scales of normalisation decay; biases,
+    normalisation's offsets and its statistics don't.
+    """
     options: dict[str, float] = {"learning_rate": settings.learning_rate}
     if settings.optimizer == "sgd":
         options["momentum"] = settings.momentum
-    optimizer = mx.optimizer.create(
-        settings.optimizer, wd=settings.weight_decay, param_idx2name=dict(enumerate(names)), **options
-    )
+    own_network = settings.base_network not in BUILT_IN_NETWORKS
+    if settings.optimizer in ("sgd", "rmsprop") or (settings.optimizer == "adam" and own_network):
+        options["wd"] = settings.weight_decay
+    optimizer = mx.optimizer.create(settings.optimizer, param_idx2name=dict(enumerate(names)), **options)
     optimizer.set_lr_mult(dict.fromkeys(pretrained & set(names), _PRETRAINED_RATE))
-    optimizer.set_wd_mult({})  # MXNet's default: weights decay, biases and normalisation don't
+    optimizer.set_wd_mult({})
     return optimizer
 
 

@@ -8,23 +8,25 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropspot import documents
-from dropspot.datasets import Listing, prefix_of
+from dropspot.datasets import Listing, of_the_folder, prefix_of
 from dropspot.errors import InvalidInputError
 from dropspot.events import JobCommand
 from dropspot.failures import fail_run
 from dropspot.jobs import ensure_started
 from dropspot.plan import TrainingPlan
 from dropspot.ports import JobKind
+from dropspot.preparation import RETRAINING_REQUESTED
+from dropspot.references import with_references
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
-from dropspot.settings import Settings as BaseSettings
+from dropspot.settings import DataSettings
 from training import Prepared, training_job_request
 
 logger, metrics = Logger(), Metrics()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(BaseSettings):
+class Settings(DataSettings):
     training_image: str
     algorithm: str
     sagemaker_role_arn: str
@@ -57,11 +59,22 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
 def superseded(run: Run, dataset: str, services: Services[Settings]) -> bool:
     """Tell whether the data changed while it was being prepared, and write that down.
 
-    What changed it sent events of its own, which begin the new content's run.
+    What changed in the data set's folder sent events of its own, which begin the new content's run. A change of what
+    its manifests refer to sent none, so the new run is asked for here.
     """
-    now = Listing.of(dataset, services.store.objects(prefix_of(dataset))).document
-    if now == documents.read(services.store, run.key("listing.json")):
+    kept = documents.read(services.store, run.key("listing.json"))
+    listing = Listing.of(dataset, services.store.objects(prefix_of(dataset)))
+    asks_for_a_run = listing.document == of_the_folder(kept)
+    if asks_for_a_run:
+        plan = documents.read(services.store, run.key("plan.json"))
+        try:
+            listing = with_references(services, listing, plan["layout"])
+        except InvalidInputError as error:  # the new run will fail with this sentence
+            logger.warning("References gone", run_id=run.run_id, reason=str(error))
+    if listing.document == kept:
         return False
-    at = documents.timestamp(services.now())
-    documents.write_once(services.store, run.key("superseded.json"), {"objects_now": len(now), "at": at})
+    at, key = documents.timestamp(services.now()), run.key("superseded.json")
+    if asks_for_a_run and services.store.head(key) is None:
+        services.bus.put(RETRAINING_REQUESTED, {"dataset": dataset})
+    documents.write_once(services.store, key, {"objects_now": len(listing.document), "at": at})
     return True

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from channels import input_data_config
 from dropspot import hyperparameters
 from dropspot.algorithm_metrics import METRICS
 from dropspot.plan import DETECTOR, TrainingPlan
@@ -14,15 +15,25 @@ from dropspot.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What training must know of the prepared data; `label_width` counts floats per picture."""
+    """What training must know of the prepared data.
+
+    `label_width` counts floats per picture; `output` is what the data were written as, one of the plan's outputs.
+    """
 
     classes: int
     samples: int
     label_width: int
+    output: str = "recordio"
 
     @classmethod
     def from_report(cls, report: Mapping[str, Any]) -> "Prepared":
-        return cls(len(report["classes"]), report["num_training_samples"], report["label_width"])
+        """Take them from report.json; one that names no output is of a time when there was only RecordIO."""
+        return cls(
+            len(report["classes"]),
+            report["num_training_samples"],
+            report["label_width"],
+            report.get("output", "recordio"),
+        )
 
 
 class TrainingSettings(Protocol):
@@ -63,24 +74,8 @@ def metric_definitions(algorithm: str) -> Request:
 def training_job_request(
     run: Run, dataset: str, plan: TrainingPlan, prepared: Prepared, settings: TrainingSettings
 ) -> Request:
-    """Return CreateTrainingJob's arguments; raise InvalidInputError for a hyperparameter that can't be."""
+    """Return CreateTrainingJob's arguments; raise InvalidInputError for a hyperparameter or a channel that can't be."""
     base = f"s3://{settings.bucket_name}"
-
-    def channel(name: str) -> Request:
-        return {
-            "ChannelName": name,
-            "ContentType": "application/x-recordio",
-            "CompressionType": "None",
-            "InputMode": plan.input_mode,
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": f"{base}/{run.key('prepared', name, f'{name}.rec')}",
-                    "S3DataDistributionType": "FullyReplicated",
-                }
-            },
-        }
-
     stopping = {"MaxRuntimeInSeconds": plan.max_runtime_seconds}
     if plan.spot:
         stopping["MaxWaitTimeInSeconds"] = plan.max_runtime_seconds * 2
@@ -93,7 +88,7 @@ def training_job_request(
             **metric_definitions(settings.algorithm),
         },
         "HyperParameters": hyperparameters_for(plan, prepared, settings.algorithm),
-        "InputDataConfig": [channel("train"), channel("validation")],
+        "InputDataConfig": input_data_config(run, settings.bucket_name, plan, prepared.output),
         "OutputDataConfig": {"S3OutputPath": f"{base}/{run.key('model')}/"},
         "ResourceConfig": {
             "InstanceType": plan.instance.type,

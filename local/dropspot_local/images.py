@@ -63,10 +63,10 @@ class ImageTable:
 
 def checkout_images(root: Path) -> ImageTable:
     """The images of the checkout at `root`, run by the environments that `make` puts under `.envs/`."""
-    shared = root / "layers" / "shared"
+    layers = [root / "layers" / "shared", root / "layers" / "imaging"]
 
     def environment(container: str) -> dict[str, str]:
-        return {"PYTHONPATH": os.pathsep.join([str(root / container), str(shared)])}
+        return {"PYTHONPATH": os.pathsep.join(map(str, [root / container, *layers]))}
 
     def python(name: str) -> str:
         return str(root / ".envs" / name / "bin" / "python")

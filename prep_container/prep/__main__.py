@@ -1,4 +1,7 @@
-"""Entry point of the container: `python -m prep`, with the root of its folders in DROPSPOT_ML_ROOT."""
+"""Entry point: `python -m prep` in the container, `python -m prep SOURCE... OUT` on a user's machine.
+
+The container's folders lie below DROPSPOT_ML_ROOT, /opt/ml by default.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +9,45 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from dropspot.errors import DropspotError
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import PreparationPlan
-from prep.paths import ContainerPaths
+from prep import standalone
+from prep.folders import Folders
 from prep.pipeline import prepare
 
-STOPPED = 128 + signal.SIGTERM
 MESSAGE_BYTES = 1024
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
-def main(root: Path) -> int:
-    """Prepare the data set below `root`. Returns the exit code; a failure is told in one sentence."""
-    signal.signal(signal.SIGTERM, _stop)
-    paths = ContainerPaths(root)
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Prepare what the arguments, or else the container's folders, hold. Returns the exit code."""
+    for signum in _STOPPING:
+        signal.signal(signum, _stop)
+    if arguments:
+        request = standalone.parse(arguments)
+        return guarded(lambda: standalone.run(request, _say), None)
+    folders = Folders.of_container(Path(environment.get("DROPSPOT_ML_ROOT", "/opt/ml")), environment)
+    return guarded(lambda: prepare(folders, _plan(folders.plan), say=_say), folders.message)
+
+
+def guarded(job: Callable[[], object], message: Path | None) -> int:
+    """Run a job and return its exit code; a failure is told in one sentence, to SageMaker too where it listens."""
     try:
-        prepare(paths, _plan(paths.plan), say=_say)
+        job()
     except DropspotError as error:
-        return _fail(paths, str(error), 1)
+        return _fail(message, str(error), 1)
     except OSError as error:
-        return _fail(paths, f"preparation could not read or write its files: {error}", 1)
-    except _Stopped:
-        return _fail(paths, "preparation was stopped before it was finished", STOPPED)
+        return _fail(message, f"preparation could not read or write its files: {error}", 1)
+    except _Stopped as stopped:
+        return _fail(message, "preparation was stopped before it was finished", 128 + stopped.signum)
     except Exception as error:  # noqa: BLE001  # the last edge: whatever it was, the job must say so
         traceback.print_exc()
-        return _fail(paths, f"preparation failed for a reason nobody foresaw: {type(error).__name__}: {error}", 1)
+        return _fail(message, f"preparation failed for a reason nobody foresaw: {type(error).__name__}: {error}", 1)
     return 0
 
 
@@ -44,31 +58,36 @@ def _plan(path: Path) -> PreparationPlan:
 
 
 class _Stopped(BaseException):
-    """SIGTERM arrived. Unwinds like Ctrl-C, so that workers end and the scratch folder goes."""
+    """SIGTERM or Ctrl-C arrived. Unwinds, so that workers end and the scratch folder goes."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
 
 
-def _stop(_signum: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the tidying up
-    raise _Stopped
+def _stop(signum: int, _frame: FrameType | None) -> None:
+    for further in _STOPPING:  # another one must not interrupt the tidying up
+        signal.signal(further, signal.SIG_IGN)
+    raise _Stopped(signum)
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _fail(paths: ContainerPaths, sentence: str, code: int) -> int:
+def _fail(message: Path | None, sentence: str, code: int) -> int:
     """Tell a person (stderr) and SageMaker (the message file: UTF-8, one kilobyte) why."""
     sentence = " ".join(sentence.split())
     print(sentence, file=sys.stderr, flush=True)
+    if message is None:
+        return code
     try:
-        paths.message.parent.mkdir(parents=True, exist_ok=True)
-        paths.message.write_bytes(
-            sentence.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore").encode()
-        )
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_bytes(sentence.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore").encode())
     except OSError as error:
         print(f"the message file could not be written: {error}", file=sys.stderr, flush=True)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(os.environ.get("DROPSPOT_ML_ROOT", "/opt/ml"))))
+    sys.exit(main(sys.argv[1:], os.environ))

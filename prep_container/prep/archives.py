@@ -113,7 +113,7 @@ def _damage_named(name: str) -> Iterator[None]:
     try:
         yield
     except (NotImplementedError, RuntimeError) as error:  # zipfile: a compression it does not know; encryption
-        raise InvalidInputError(f"archive {name} cannot be read: {error}") from error
+        raise InvalidInputError(f"archive {name} cannot be read: {_reason(error)}") from error
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
@@ -125,12 +125,17 @@ def _damage_named(name: str) -> Iterator[None]:
         ValueError,
         OverflowError,
     ) as error:
-        reason = str(error) or type(error).__name__
-        raise InvalidInputError(f"archive {name} cannot be read, upload it again: {reason}") from error
+        raise InvalidInputError(f"archive {name} cannot be read, upload it again: {_reason(error)}") from error
     except OSError as error:
         if error.errno != errno.EINVAL:  # the disk's trouble, not the archive's
             raise
         raise InvalidInputError(f"archive {name} cannot be read, upload it again: it points outside itself") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the reader says; zipfile repeats whole names, which damaged bytes can make very long."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 def members(archive: Path, name: str, allowance: Allowance) -> Iterator[Member]:

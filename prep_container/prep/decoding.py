@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
-import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-MAX_PIXELS = 80_000_000  # 240 MB as three channels
-JPEG_QUALITY = 90
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # a camera's MPO opens as JPEG and then calls itself MPO
-_STRIP_ROWS = 256
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
+from prep import jpeg
+from prep.jpeg import Header, Pixels
+from prep.pixels import StripScaler, digest, fitted_size, scaled, strips_of, turned
+
+DAMAGED = "damaged_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,8 @@ class Decoded:
     """A usable picture.
 
     `width` and `height` are those of the upright source, which its boxes refer to; `payload` (of `payload_width` by
-    `payload_height`) is the source itself where it passes through byte for byte, else the task's target.
+    `payload_height`) is the source itself where it passes through byte for byte, else the task's target. `remark` is
+    empty or the quarantine's code for what was noticed about a picture that is used all the same.
     """
 
     width: int
@@ -53,6 +50,7 @@ class Decoded:
     payload_digest: str
     pixel_digest: str
     unreadable_exif: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,99 +61,139 @@ class Undecodable:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A source's upright size and identity, and its pixels, upright and scaled to fit."""
+
+    width: int
+    height: int
+    pixel_digest: str
+    fitted: Pixels
+    stated: int  # its orientation
+    passes: bool  # whether its own bytes are what is wanted
+    remark: str = ""
+
+
+class _TooLargeError(Exception):
+    """The picture is larger than what is decoded or written here."""
+
+
 def decode(task: DecodeTask) -> Decoded | Undecodable:
     """Decode one file completely. Whatever the decoder raises on hostile content is an answer, never an exception.
 
     Only trouble with the disk is raised (OSError): it is no fault of the picture's.
     """
-    source = task.stored.read_bytes()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-            decoded, encoded = _decoded(task, source)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError, MemoryError):
-        return Undecodable("image_too_large", f"it claims more than {MAX_PIXELS // 1_000_000} million pixels")
-    except UnidentifiedImageError:
-        return Undecodable("corrupt_image", "it cannot be decoded: no decoder recognises its content")
-    except Exception as error:  # noqa: BLE001  # decoders raise what they like: OSError, SyntaxError, struct.error, ...
-        return Undecodable("corrupt_image", f"it cannot be decoded: {str(error) or type(error).__name__}"[:300])
-    if decoded.payload == task.target:
+    with task.stored.open("rb") as file:
+        beginning = file.read(len(jpeg.BEGINNING))
+        file.seek(0)
+        # Other formats are read as they are decoded: their files can be as large as their pixels.
+        source = file.read() if beginning == jpeg.BEGINNING else b""
+        try:
+            picture = _jpeg_picture(source, task.shorter_side) if source else _by_pillow(file, task.shorter_side)
+            encoded = source if picture.passes else jpeg.encode(np.ascontiguousarray(picture.fitted))
+        except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, ...
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                raise
+            return _undecodable(error)
+    if not picture.passes:
         task.target.write_bytes(encoded)
-    return decoded
+    return Decoded(
+        width=picture.width,
+        height=picture.height,
+        payload=task.stored if picture.passes else task.target,
+        payload_width=picture.fitted.shape[1],
+        payload_height=picture.fitted.shape[0],
+        payload_digest=hashlib.sha256(encoded).hexdigest(),
+        pixel_digest=picture.pixel_digest,
+        unreadable_exif=picture.stated == 0,
+        remark=picture.remark,
+    )
 
 
-def _decoded(task: DecodeTask, source: bytes) -> tuple[Decoded, bytes]:
-    """The picture and its bytes as JPEG."""
-    with Image.open(io.BytesIO(source), formats=_FORMATS) as opened:
-        opened.load()
-        orientation = _orientation(opened)
-        upright = three_channels(opened)
-        if orientation in _UPRIGHT:
-            upright = upright.transpose(_UPRIGHT[orientation])
-        resized = fit(upright, task.shorter_side)
-        fits = opened.format == "JPEG" and opened.mode == "RGB" and orientation == 1 and resized is upright
-        payload, encoded = (task.stored, source) if fits else (task.target, encode(resized))
-        decoded = Decoded(
-            width=upright.width,
-            height=upright.height,
-            payload=payload,
-            payload_width=resized.width,
-            payload_height=resized.height,
-            payload_digest=hashlib.sha256(encoded).hexdigest(),
-            pixel_digest=pixel_digest(upright),
-            unreadable_exif=orientation == 0,
-        )
-    return decoded, encoded
+def _undecodable(error: Exception) -> Undecodable:
+    match error:
+        case _TooLargeError():
+            return Undecodable("image_too_large", str(error))
+        case Image.DecompressionBombWarning() | Image.DecompressionBombError() | MemoryError():
+            return Undecodable("image_too_large", f"it claims more than {MAX_PIXELS // 1_000_000} million pixels")
+        case UnidentifiedImageError():
+            return Undecodable("corrupt_image", "it cannot be decoded: no decoder recognises its content")
+    said = str(error)
+    if not any(character.isalpha() for character in said):  # Pillow can raise a decoder's bare number
+        said = f"its decoder gave up ({type(error).__name__})"
+    return Undecodable("corrupt_image", f"it cannot be decoded: {said}"[:300])
 
 
-def encode(picture: Image.Image) -> bytes:
-    """The picture as a JPEG, the same bytes every time."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0", optimize=False, progressive=False)
-    return buffer.getvalue()
-
-
-def pixel_digest(picture: Image.Image) -> str:
-    """SHA-256 of a picture's size and pixels, taken in strips so that no second copy of a large one is made."""
-    digest = hashlib.sha256(struct.pack("<II", *picture.size))
-    for top in range(0, picture.height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, picture.height)
-        digest.update(picture.crop((0, top, picture.width, bottom)).tobytes())
-    return digest.hexdigest()
-
-
-def _orientation(opened: Image.Image) -> int:
-    """The EXIF orientation: 1 where there is none (or 0, "not stated"); 0 where the data or the value make no sense."""
+def _jpeg_picture(source: bytes, shorter_side: int) -> _Picture:
+    """By the short way where it is plain and undamaged, else by Pillow, which knows more colours and has patience."""
+    header = jpeg.read_header(source)
+    if header is None or not header.plain:
+        return _by_pillow(io.BytesIO(source), shorter_side)
+    _check_size(header.width, header.height, shorter_side)
     try:
-        value = opened.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001  # TypeError, struct.error, KeyError, ...; the picture itself is fine
+        pixels = jpeg.pixels(source)
+    except jpeg.DamagedError:
+        return _by_pillow(io.BytesIO(source), shorter_side, remark=DAMAGED)
+    return _from_jpeg(pixels, header, _stated(source) if header.has_metadata else 1, shorter_side)
+
+
+def _from_jpeg(pixels: Pixels, header: Header, stated: int, shorter_side: int) -> _Picture:
+    upright = turned(pixels, stated)
+    height, width = upright.shape[:2]
+    size = fitted_size(*upright_size((width, height), stated), shorter_side)
+    return _Picture(
+        width=width,
+        height=height,
+        pixel_digest=digest(width, height, strips_of(upright)),
+        fitted=turned(scaled(pixels, size), stated),  # scaled first: what remains to be turned is small
+        stated=stated,
+        passes=header.common and stated == 1 and size == (width, height),
+    )
+
+
+def _by_pillow(file: BinaryIO, shorter_side: int, remark: str = "") -> _Picture:
+    with _opened(file) as picture:
+        _check_size(*picture.size, shorter_side)
+        picture.load()
+        _check_size(*picture.size, shorter_side)  # some formats know better once they have read on
+        stated = orientation(picture)
+        width, height = upright_size(picture.size, stated)
+        scaler = StripScaler(width, height, fitted_size(width, height, shorter_side))
+
+        def rows() -> Iterator[Pixels]:
+            for strip in strips(picture, stated, scaler.rows):
+                pixels: Pixels = np.asarray(strip)
+                scaler.add(pixels)
+                yield pixels
+
+        pixel_digest = digest(width, height, rows())
+    return _Picture(width, height, pixel_digest, scaler.result(), stated, passes=False, remark=remark)
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """The picture, opened by Pillow, which warns of much that is judged here."""
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=FORMATS) as picture:
+            yield picture
+
+
+def _stated(source: bytes) -> int:
+    """The orientation in a JPEG's metadata; Pillow's reading of them, as for every other format."""
+    try:
+        with _opened(io.BytesIO(source)) as picture:
+            return orientation(picture)
+    except Exception:  # noqa: BLE001  # the pixels are known to be fine, whatever its parser stumbles over
         return 0
-    return (value or 1) if isinstance(value, int) and 0 <= value <= 8 else 0
 
 
-def three_channels(picture: Image.Image) -> Image.Image:
-    """The picture as RGB: transparency on white, 16-bit and floating grey scaled to 8 bits, the first frame."""
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode.startswith("I;16"):
-        return picture.point(lambda value: value / 256).convert("L").convert("RGB")
-    if picture.mode in ("I", "F"):
-        low, high = picture.getextrema()
-        scale = 255.0 / (high - low) if high > low else 0.0  # type: ignore[operator]
-        return picture.point(lambda value: value * scale - low * scale).convert("L").convert("RGB")  # type: ignore[operator]
-    if picture.has_transparency_data:
-        layered = picture.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB")
-    return picture.convert("RGB")
-
-
-def fit(picture: Image.Image, shorter_side: int) -> Image.Image:
-    """The picture itself, or scaled down so that its shorter side is `shorter_side` pixels."""
-    shorter = min(picture.size)
-    if shorter <= shorter_side:
-        return picture
-    width, height = (max(1, round(side * shorter_side / shorter)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+def _check_size(width: int, height: int, shorter_side: int) -> None:
+    """Raise _TooLargeError if the picture has too many pixels, or is too long to be a JPEG once it fits."""
+    if width * height > MAX_PIXELS:
+        limit = f"more than {MAX_PIXELS // 1_000_000} million pixels"
+        raise _TooLargeError(f"its {width} x {height} are {limit}")
+    if max(fitted_size(width, height, shorter_side)) > jpeg.LONGEST_SIDE:
+        raise _TooLargeError(f"its {width} x {height} are more than a JPEG's {jpeg.LONGEST_SIDE:,} pixels to a side")

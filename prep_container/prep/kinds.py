@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from prep.model import Kind
 
-HEAD_BYTES = 64  # enough for every signature below
+HEAD_BYTES = 512  # enough for every signature below, and for a line of a YOLO label
 SUFFIX_FORMATS = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "JPEG"),
     **dict.fromkeys(("tif", "tiff"), "TIFF"),
@@ -15,7 +16,13 @@ SUFFIX_FORMATS = {
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 _FOREIGN_ARCHIVES = (".rar", ".7z", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".gz", ".zst")
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-_LISTS = frozenset({"list", "train", "val", "validation", "trainval", "test"})
+# With a year, as COCO's: `val2017.txt`.
+_LISTS = re.compile(r"list|(train|training|val|valid|validation|trainval|test|testing|test-dev)(\d{4})?")
+_ANNOTATION_SUFFIXES = frozenset({"xml", "json", "jsonl", "manifest", "txt"})
+_NAMES = frozenset({"classes", "_classes", "class_names", "predefined_classes", "names", "labels"})
+_NAMES_SUFFIXES = frozenset({"names", "labels", "yaml", "yml"})
+_LABEL_LINE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[0-9]+(?:[ \t]+[-+0-9.eE]+){4}\s")
+_NUMBERED = re.compile(r" \([0-9]+\)$")
 _MASK_FOLDERS = frozenset({"trimaps", "segmentationclass", "segmentationobject"})
 _SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
@@ -48,8 +55,8 @@ def image_format(head: bytes) -> str:
 
 
 def suffix(name: str) -> str:
-    """The last suffix in lower case without its dot: `a.tar.GZ` -> `gz`."""
-    return name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
+    """The last suffix in lower case without its dot: `a.tar.GZ` -> `gz`; the number of an equal path is passed over."""
+    return _NUMBERED.sub("", name.rpartition(".")[2]).lower() if "." in name.lstrip(".") else ""
 
 
 def is_archive(name: str) -> bool:
@@ -67,10 +74,12 @@ def classify(path: str, head: bytes) -> Verdict:
             kind = Kind.PLAN
         elif found or suffix(name) in SUFFIX_FORMATS:
             kind = Kind.PICTURE
-        elif suffix(name) == "xml":
-            kind = Kind.ANNOTATION
-        elif _is_list(path):
+        elif _is_list(path, head):
             kind = Kind.LIST
+        elif _names_classes(name, head):
+            kind = Kind.NAMES
+        elif suffix(name) in _ANNOTATION_SUFFIXES:
+            kind = Kind.ANNOTATION
         else:
             reason = _foreign(name)
     return Verdict(kind, found if kind is Kind.PICTURE else "", reason)
@@ -86,9 +95,23 @@ def _ignored(path: str) -> str:
     return "a segmentation mask; only boxes are trained" if _MASK_FOLDERS & set(folders) else ""
 
 
-def _is_list(path: str) -> bool:
+def _is_list(path: str, head: bytes) -> bool:
     *folders, name = path.lower().split("/")
-    return suffix(name) == "txt" and (name[:-4] in _LISTS or folders[-2:] == ["imagesets", "main"])
+    if suffix(name) != "txt":
+        return False
+    return folders[-2:] == ["imagesets", "main"] or (_LISTS.fullmatch(name[:-4]) is not None and not _is_label(head))
+
+
+def _names_classes(name: str, head: bytes) -> bool:
+    name = name.lower()
+    if suffix(name) == "txt":
+        return name[:-4] in _NAMES and not _is_label(head)
+    return suffix(name) in _NAMES_SUFFIXES
+
+
+def _is_label(head: bytes) -> bool:
+    """Whether a text begins like a YOLO label, which may belong to a picture called test.jpg."""
+    return _LABEL_LINE.match(head + b"\n") is not None
 
 
 def _foreign(name: str) -> str:

@@ -41,16 +41,46 @@ def check_losses(found: int, left_out: Sequence[Entry], max_left_out: float) -> 
         raise InvalidInputError(
             f"{len(lost)} of {meant} pictures ({len(lost) / meant:.1%}) had to be left out, the limit is "
             f"{max_left_out:.0%} (the plan's quarantine.max_left_out); most often: {code} ({count}), "
-            f"for example {example.file}: {example.reason}"
+            f"for example {example.place}: {example.reason}"
         )
 
 
-def check_classes(wanted: Iterable[str], pictures: Iterable[LabelledPicture], quarantine: Quarantine) -> None:
-    """Raise InvalidInputError if a class has no usable picture left."""
+def check_classes(
+    wanted: Iterable[str],
+    pictures: Iterable[LabelledPicture],
+    quarantine: Quarantine,
+    annotations: Iterable[Annotation] = (),
+    plan: PreparationPlan | None = None,
+) -> None:
+    """Raise InvalidInputError if a class has no usable picture left.
+
+    `annotations` and `plan` let the error say how much of the class the plan itself leaves out.
+    """
     present = {box.name for picture in pictures for box in picture.boxes}
     gone = sorted(set(wanted) - present)
     if gone:
-        raise InvalidInputError(f"no usable picture of the class {gone[0]!r} is left; left out: {_summary(quarantine)}")
+        by_plan = _left_out_by_plan(gone[0], annotations, plan) if plan else ""
+        raise InvalidInputError(
+            f"no usable picture of the class {gone[0]!r} is left{by_plan}; left out: {_summary(quarantine)}"
+        )
+
+
+def _left_out_by_plan(name: str, annotations: Iterable[Annotation], plan: PreparationPlan) -> str:
+    """How many boxes of a class the plan leaves out for what they are marked as, as part of a sentence, or ""."""
+    names = plan.class_names
+    boxes = [
+        box for a in annotations for box in a.boxes if (box.name if names is None else names.get(box.name)) == name
+    ]
+    rules = plan.boxes
+    dropped = {
+        mark: sum(getattr(box, mark) for box in boxes)
+        for mark, rule in (("crowd", rules.crowd), ("difficult", rules.difficult), ("truncated", rules.truncated))
+        if rule == "drop"
+    }
+    marked = [f"{count} marked {mark} (boxes.{mark})" for mark, count in dropped.items() if count]
+    return (
+        f": of its {_counted(len(boxes), 'box', 'boxes')} the plan leaves out {' and '.join(marked)}" if marked else ""
+    )
 
 
 def nothing_usable(pictures: int, annotations: int, quarantine: Quarantine) -> InvalidInputError:
@@ -62,12 +92,12 @@ def nothing_usable(pictures: int, annotations: int, quarantine: Quarantine) -> I
     )
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _counted(count: int, noun: str, plural: str = "") -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def _summary(quarantine: Quarantine) -> str:
     """Counts per code and one example, so that the sentence is enough to begin mending with."""
     counts = ", ".join(f"{count} {code}" for code, count in quarantine.counts().items())
     example = next((entry for entry in quarantine.sorted() if entry.left_out and not entry.deliberate), None)
-    return f"{counts}; for example {example.file}: {example.reason}" if example else counts or "nothing"
+    return f"{counts}; for example {example.place}: {example.reason}" if example else counts or "nothing"

@@ -2,67 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prep.kinds import SUFFIX_FORMATS, suffix
 from prep.model import Kind, SourceFile, stem
+from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, part_called, path_parts
 from prep.quarantine import Quarantine
+
+MOST_NUMBERS = 8  # behind a name
 
 
 @dataclass(slots=True)
-class ListedNames:
-    """Which lists name which picture; names are without folder and suffix."""
+class GivenLists:
+    """What the data set's lists name.
 
-    lists: dict[str, set[str]] = field(default_factory=dict)
+    `lists` holds the number of names by the list's path. `pictures` are the paths of all pictures of the data set,
+    `named` the lists that name each of them; `missing` has the names that fit no picture, and the lists they are on.
+    """
 
-    def naming(self, name: str) -> list[str]:
-        """The paths of the lists that hold this name."""
-        return sorted(path for path, names in self.lists.items() if name in names)
+    lists: dict[str, int] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    @property
-    def names(self) -> set[str]:
-        return set().union(*self.lists.values())
+    def naming(self, picture: str) -> tuple[str, ...]:
+        """The paths of the lists that name the picture at this path."""
+        return self.named.get(picture, ())
 
-    def withheld(self, name: str) -> bool:
-        """Whether a name is on a test list and on no training list: published test halves come without boxes."""
-        roles = {_role(path) for path in self.naming(name)}
-        return "test" in roles and "train" not in roles
+
+def withheld(lists: Iterable[str]) -> bool:
+    """Whether a name on these lists is on a test list and on no training list: such come without boxes."""
+    roles = {_role(path) for path in lists}
+    return "test" in roles and "train" not in roles
 
 
 def _role(path: str) -> str:
     name = stem(path.rpartition("/")[2]).lower()
-    if name == "test" or name.endswith("_test"):
+    if part_called(name) == "test" or name.endswith("_test"):
         return "test"
     return "" if name == "list" else "train"
 
 
-def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> ListedNames:
-    """Read every list: a line is a name, alone or followed by numbers; lines that begin with `#` are comments.
+def part_of_list(path: str) -> str:
+    """The part of the data set that a list stands for, or "".
 
-    A name with spaces is recognised where a picture or annotation is called so.
+    Pascal VOC's lists for one class (`cat_train.txt`, with 1, 0 or -1 behind each name) name every picture, and those
+    for segmentation or persons' layout (`ImageSets/Segmentation/train.txt`) divide only the pictures meant for that.
     """
-    known = {file.stem for file in files if file.kind in (Kind.PICTURE, Kind.ANNOTATION)}
-    listed = ListedNames()
-    for file in files:
-        if file.kind is not Kind.LIST:
-            continue
+    *folders, name = path.lower().split("/")
+    if folders[-2:-1] == ["imagesets"] and folders[-1] != "main":
+        return ""
+    return part_called(stem(name))
+
+
+def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenLists:
+    """Read every list: a line is a name or a path, alone or followed by numbers; `#` begins a comment.
+
+    A path names the picture that has most of its folders, from the end: it may begin anywhere, on anybody's machine.
+    A bare name that fits several pictures means the one nearest to the list, and is left out where that is nobody.
+    """
+    pictures = [file for file in files if file.kind is Kind.PICTURE]
+    lists = [file for file in files if file.kind is Kind.LIST]
+    given = GivenLists(pictures=tuple(picture.path for picture in pictures if picture.image_format))
+    if not lists:
+        return given
+    resolver = _Resolver(files, pictures, quarantine)
+    for file in lists:
         try:
             text = file.stored.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
             quarantine.leave_out(file.path, "unsupported_file", "named like a list of pictures, but not UTF-8 text")
             continue
-        lines = (line.strip() for line in text.splitlines())
-        listed.lists[file.path] = {_name(line, known) for line in lines if line and not line.startswith("#")}
-    return listed
+        lines = dict.fromkeys(line.strip() for line in text.splitlines())
+        given.lists[file.path] = resolver.take(file, [line for line in lines if line and not line.startswith("#")])
+    given.named, given.missing = resolver.resolved()
+    return given
 
 
-def _name(line: str, known: set[str]) -> str:
-    whole = _bare(line)
-    return whole if whole in known else _bare(line.split(maxsplit=1)[0])
+@dataclass(slots=True)
+class _Best:
+    """Which lists name a picture, and by how many folders the best of their names fits it."""
+
+    folders: int
+    lists: dict[str, None]
 
 
-def _bare(word: str) -> str:
-    """`images/cat_1.jpg` and `cat_1` name the same picture; only a picture's suffix goes (`a.b` stays)."""
-    name = word.replace("\\", "/").rpartition("/")[2]
-    return stem(name) if suffix(name) in SUFFIX_FORMATS else name
+class _Resolver:
+    """Finds the picture that each name on a list means."""
+
+    def __init__(self, files: Sequence[SourceFile], pictures: Sequence[SourceFile], quarantine: Quarantine) -> None:
+        self._index = PictureIndex(pictures)
+        self._annotations = {fold(file.stem) for file in files if file.kind is Kind.ANNOTATION}
+        self._quarantine = quarantine
+        self._named: dict[str, _Best] = {}
+        self._doubtful: list[tuple[str, str, Found]] = []
+        self._missing: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def take(self, file: SourceFile, lines: Iterable[str]) -> int:
+        """Resolve a list's lines; returns the number of names."""
+        count, part = 0, part_of_list(file.path)
+        for line in lines:
+            count += 1
+            name = line
+            try:
+                name, found = self._find(line, file, part)
+            except AmbiguousNameError as error:
+                self._quarantine.leave_out(file.path, "ambiguous_image", str(error), item=name)
+                continue
+            if found is None:
+                self._missing[name][file.path] = None
+            elif found.contradicted:
+                self._doubtful.append((name, file.path, found))
+                self._improve(found)
+            else:
+                self._improve(found).lists[file.path] = None
+        return count
+
+    def _improve(self, found: Found) -> _Best:
+        best = self._named.setdefault(found.picture.path, _Best(found.folders, {}))
+        best.folders = max(best.folders, found.folders)
+        return best
+
+    def resolved(self) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        """The lists that name each picture, and those that hold each name that fits none.
+
+        `train/1.jpg` does not mean `val/1.jpg` where another name means that better.
+        """
+        for name, path, found in self._doubtful:
+            best = self._named[found.picture.path]
+            (self._missing[name] if best.folders > found.folders else best.lists)[path] = None
+        known: dict[tuple[str, ...], tuple[str, ...]] = {}  # one tuple for all the pictures of the same lists
+
+        def shared(lists: Iterable[str]) -> tuple[str, ...]:
+            paths = tuple(sorted(lists))
+            return known.setdefault(paths, paths)
+
+        named = {path: shared(best.lists) for path, best in self._named.items() if best.lists}
+        return named, {name: shared(self._missing[name]) for name in sorted(self._missing)}
+
+    def _find(self, line: str, file: SourceFile, part: str) -> tuple[str, Found | None]:
+        """The name in a line, which may have spaces, and the picture it means."""
+        readings = _readings(line)
+        for name in readings:
+            found = self._index.find(name, file, part)
+            if found is not None or fold(_bare(name)) in self._annotations:
+                return name, found
+        return readings[-1], None
+
+
+def _readings(line: str) -> list[str]:
+    """What the name in a line may be, the longest first: the line, without numbers behind it, or its first word."""
+    readings = [line]
+    for _ in range(MOST_NUMBERS):
+        head, *number = readings[-1].rsplit(maxsplit=1)
+        if not number or not number[0].lstrip("+-").replace(".", "", 1).isdecimal():
+            break
+        readings.append(head)
+    readings.append(line.split(maxsplit=1)[0])
+    # `my cat.jpg` is not `my`: where a reading ends like a picture, the name does.
+    return [name for name in readings if suffix(name) in SUFFIX_FORMATS] or readings
+
+
+def _bare(name: str) -> str:
+    """The name without its folders and a picture's suffix (`a.b` stays)."""
+    last = (path_parts(name) or [""])[-1]
+    return stem(last) if suffix(last) in SUFFIX_FORMATS else last

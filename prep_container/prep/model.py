@@ -8,11 +8,15 @@ from pathlib import Path
 
 
 class Kind(Enum):
-    """What a file of the data set is good for."""
+    """What a file of the data set is good for.
+
+    ANNOTATION is whatever may be one, JSON and text of any sort included; NAMES are files of classes' names.
+    """
 
     PICTURE = "picture"
     ANNOTATION = "annotation"
     LIST = "list"
+    NAMES = "names"
     PLAN = "plan"
     OTHER = "other"
 

@@ -5,164 +5,104 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dropspot.preparation_plan import SPLITS, PreparationPlan
-from prep.boxes import usable_boxes
-from prep.decoding import DecodeTask, Undecodable
+from prep.conventions import conventions_by_layout
 from prep.duplicates import without_copies
+from prep.folders import Folders
+from prep.given_parts import given_division
 from prep.kinds import wrong_extension
+from prep.labelling import decoded_pairs, labelled_pictures
 from prep.limits import check_classes, check_losses, nothing_usable, wanted_classes
 from prep.lists import read_lists
-from prep.matching import NOT_AN_IMAGE, Pair, match
-from prep.model import Kind, LabelledPicture
-from prep.paths import ContainerPaths
-from prep.pool import decode_all
-from prep.progress import Progress
+from prep.matching import match
+from prep.model import Kind
+from prep.oxford import renamed
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
-from prep.report import build_report
+from prep.references import referenced_pictures
+from prep.report import Findings, build_report
+from prep.report_page import write_report_page
 from prep.sources import collect
 from prep.split import split
-from prep.writers import ChannelWriter, write_json
-from prep.writers.held_out import write_held_out
-from prep.writers.record_files import write_record_files
-
-CHANNEL_WRITERS: Mapping[str, ChannelWriter] = {"recordio": write_record_files}
+from prep.writers import write_json
+from prep.writers.outputs import check_destination, write_prepared
 
 
 def prepare(
-    paths: ContainerPaths, plan: PreparationPlan, *, say: Callable[[str], None] = print, workers: int | None = None
+    folders: Folders, plan: PreparationPlan, *, say: Callable[[str], None] = print, workers: int | None = None
 ) -> dict[str, Any]:
-    """Prepare the data set below `paths` and return the report that was written.
+    """Prepare the data set in `folders` and return the report that was written.
 
     Raises InvalidInputError, with one sentence, where the data set as a whole cannot be used; what was left out until
-    then is in quarantine.jsonl all the same. `workers` is the number of decoding processes (default: one per core).
+    then is in quarantine.jsonl all the same. `workers` is the number of decoding processes (default: one per core; 0
+    decodes in this process).
     """
+    check_destination(plan.output, folders.prepared_uri)
     quarantine = Quarantine()
-    for folder in (paths.prepared, paths.report):
+    for folder in (folders.prepared, folders.report):
         _empty(folder)
-    with _scratch(paths.work) as scratch:
+    with _scratch(folders.work) as scratch:
         try:
-            report = _prepare(paths, plan, scratch, quarantine, say, workers or available_cores())
+            workers = available_cores() if workers is None else workers
+            report = _prepare(folders, plan, scratch, quarantine, say, workers)
         finally:
-            quarantine.write(paths.report / "quarantine.jsonl")
-    write_json(paths.report / "report.json", report)
+            quarantine.write(folders.report / "quarantine.jsonl")
+    write_json(folders.report / "report.json", report)
     return report
 
 
 def _prepare(
-    paths: ContainerPaths,
+    folders: Folders,
     plan: PreparationPlan,
     scratch: Path,
     quarantine: Quarantine,
     say: Callable[[str], None],
     workers: int,
 ) -> dict[str, Any]:
-    files = collect(paths.dataset, scratch / "unpacked", quarantine, say)
+    files = collect(folders.dataset, scratch / "unpacked", quarantine, say)
+    files += referenced_pictures(folders.references, quarantine)
     pictures = [file for file in files if file.kind is Kind.PICTURE]
     for picture in pictures:
         if picture.image_format and wrong_extension(picture.name, picture.image_format):
             quarantine.remark(picture.path, "wrong_extension", f"its content is {picture.image_format}")
     listed = read_lists(files, quarantine)
-    annotations = read_annotations(files, quarantine)
-    say(f"found {len(pictures)} images and {len(annotations)} annotations")
-    pairs = match(annotations, pictures, listed, quarantine)
+    annotations = renamed(read_annotations(files, plan, quarantine), files, plan, quarantine)
+    layouts = dict(sorted(Counter(annotation.layout for annotation in annotations).items()))
+    found = ", ".join(layouts) or "of no known layout"
+    say(f"found {len(pictures)} images and {len(annotations)} annotations ({found})")
+    pairs = match(annotations, pictures, listed, quarantine, dataset_uri=folders.dataset_uri)
     if not any(pair.annotation.boxes for pair in pairs):
         raise nothing_usable(len(pictures), len(annotations), quarantine)
     wanted = wanted_classes(annotations, plan)
-    labelled = without_copies(_labelled(pairs, plan, scratch / "pictures", quarantine, say, workers), quarantine)
+
+    decoded = decoded_pairs(pairs, plan, scratch / "pictures", quarantine, say, workers)
+    conventions = conventions_by_layout([each.stated for each in decoded], plan.boxes)
+    every = labelled_pictures(decoded, conventions, plan, quarantine)
+    labelled = without_copies(every, quarantine)
     check_losses(len(pictures), quarantine.pictures_left_out(p.path for p in pictures), plan.max_left_out)
     if not labelled:
         raise nothing_usable(len(pictures), len(annotations), quarantine)
-    check_classes(wanted, labelled, quarantine)
+    check_classes(wanted, labelled, quarantine, annotations, plan)
+
     classes = sorted(wanted)
-    shared = split(labelled, plan.split)
-    _write(shared, classes, plan, paths.prepared)
-    report = build_report(shared, classes, len(pictures), paths.prepared, quarantine, listed)
+    # Copies are left out of the data, not of the question which part a picture was given to.
+    division = given_division(pairs, every, listed, plan.split)
+    shared = split(labelled, plan.split, division, quarantine)
+    write_prepared(shared, classes, plan.output, folders.prepared, folders.prepared_uri)
+    findings = Findings(len(pictures), layouts, division, conventions, lists=listed.lists)
+    report = build_report(shared, classes, findings, plan, folders.prepared, quarantine)
+    write_report_page(folders.report / "report.html", report, shared, quarantine)
     say(
         f"used {report['images']['used']} of {len(pictures)} images: "
         + ", ".join(f"{report['splits'][side]['images']} {side}" for side in SPLITS)
     )
     return report
-
-
-def _labelled(
-    pairs: Sequence[Pair],
-    plan: PreparationPlan,
-    folder: Path,
-    quarantine: Quarantine,
-    say: Callable[[str], None],
-    workers: int,
-) -> list[LabelledPicture]:
-    """Decode every paired picture and check its boxes."""
-    folder.mkdir(parents=True)
-    progress = Progress(len(pairs), say)
-    tasks = []
-    for number, pair in enumerate(pairs):
-        if pair.picture.image_format:
-            tasks.append(DecodeTask(number, pair.picture.stored, plan.shorter_side, folder / f"{number:08d}.jpg"))
-        else:
-            progress.advance()
-            _lose(pair, "not_an_image", NOT_AN_IMAGE, quarantine)
-    labelled = []
-    for task, outcome in decode_all(tasks, workers):
-        progress.advance()
-        pair = pairs[task.number]
-        if isinstance(outcome, Undecodable):
-            _lose(pair, outcome.code, outcome.reason, quarantine)
-            continue
-        if outcome.unreadable_exif:
-            quarantine.remark(pair.picture.path, "unreadable_exif", "its EXIF data make no sense; taken as upright")
-        boxes = usable_boxes(pair.annotation, outcome.width, outcome.height, plan.class_names, quarantine)
-        if not boxes:
-            _lose_without_box(pair, plan, quarantine)
-            continue
-        labelled.append(
-            LabelledPicture(
-                source=pair.picture,
-                annotation=pair.annotation.file,
-                payload=outcome.payload,
-                payload_digest=outcome.payload_digest,
-                pixel_digest=outcome.pixel_digest,
-                width=outcome.payload_width,
-                height=outcome.payload_height,
-                boxes=boxes,
-            )
-        )
-    return labelled
-
-
-def _lose(pair: Pair, code: str, reason: str, quarantine: Quarantine, *, deliberate: bool = False) -> None:
-    file = pair.annotation.file.path
-    quarantine.leave_out(pair.picture.path, code, reason, annotation=file, deliberate=deliberate)
-
-
-def _lose_without_box(pair: Pair, plan: PreparationPlan, quarantine: Quarantine) -> None:
-    """A picture on which the plan asks for nothing is no loss; one whose boxes were all bad is."""
-    names = {box.name for box in pair.annotation.boxes}
-    unwanted = bool(names) and plan.class_names is not None and not names & set(plan.class_names)
-    reason = "all its objects are of classes that the plan does not ask for" if unwanted else "no usable box is left"
-    _lose(
-        pair,
-        "no_usable_box",
-        reason if names else "its annotation has no usable object",
-        quarantine,
-        deliberate=unwanted,
-    )
-
-
-def _write(
-    shared: Mapping[str, Sequence[LabelledPicture]], classes: Sequence[str], plan: PreparationPlan, prepared: Path
-) -> None:
-    class_ids = {name: class_id for class_id, name in enumerate(classes)}
-    for channel in ("train", "validation"):
-        CHANNEL_WRITERS[plan.output](shared[channel], class_ids, prepared / channel, channel)
-    write_held_out(shared["test"], class_ids, prepared / "test")
-    write_json(prepared / "classes.json", {"classes": list(classes)})
 
 
 def available_cores() -> int:

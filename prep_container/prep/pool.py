@@ -1,18 +1,21 @@
 """Decoding in worker processes, so that every core works and no picture can take the job down.
 
-Each worker holds one picture at a time. A worker that dies is replaced and its picture gets one more chance in a fresh
-worker (the death may have had another cause); then, or where decoding hangs, the picture is given up as corrupt.
+Each worker has one picture at hand and one waiting, so that it never idles while this process looks at its answer. A
+worker that dies is replaced and the picture it had at hand gets one more chance in a fresh worker (the death may have
+had another cause); then, or where decoding hangs, the picture is given up as corrupt.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -23,6 +26,9 @@ Outcome = Decoded | Undecodable
 Decode = Callable[[DecodeTask], Outcome]
 
 _READY = "ready"
+_AT_HAND_AND_WAITING = 2
+# A worker is meant to use one core: the threads that numerical libraries would start only cost memory.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 # Spawned, not forked: a fork would inherit its siblings' pipes and so outlive a parent that was killed.
 _context = multiprocessing.get_context("spawn")
@@ -45,24 +51,27 @@ def _work(connection: Connection, decode_one: Decode) -> None:
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, not given anything before it is ready; `since` is when it began its task."""
+    """One process, not given anything before it is ready; `since` is when it began the first of its tasks."""
 
     process: SpawnProcess
     connection: Connection
     ready: bool = False
-    task: DecodeTask | None = None
+    tasks: deque[DecodeTask] = field(default_factory=deque)
     since: float = 0.0
 
     @classmethod
     def start(cls, decode_one: Decode) -> _Worker:
         ours, theirs = _context.Pipe()
         process = _context.Process(target=_work, args=(theirs, decode_one), daemon=True, name="prep-decoder")
-        process.start()
+        with _environment(_ONE_THREAD):
+            process.start()
         theirs.close()  # or a dead worker's pipe would never report its end
         return cls(process, ours)
 
     def give(self, task: DecodeTask) -> None:
-        self.task, self.since = task, time.monotonic()
+        if not self.tasks:
+            self.since = time.monotonic()
+        self.tasks.append(task)
         with suppress(OSError):  # it died idle: found out, with the task, when its answer is awaited
             self.connection.send(task)
 
@@ -74,7 +83,7 @@ class _Worker:
             raise RuntimeError("a decoding process ended before it began") from error
 
     def overdue(self, timeout_seconds: float) -> bool:
-        return self.task is not None and time.monotonic() - self.since > timeout_seconds
+        return bool(self.tasks) and time.monotonic() - self.since > timeout_seconds
 
     def answer(self) -> Outcome | None:
         """What the worker sent, or None where it died first. Raises the OSError that the worker met."""
@@ -86,6 +95,11 @@ class _Worker:
             raise answer
         return answer
 
+    def finished(self) -> DecodeTask:
+        """Take away the task that was answered, or given up: the worker turns to the next one."""
+        self.since = time.monotonic()
+        return self.tasks.popleft()
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.join(5)
@@ -93,6 +107,32 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.connection.close()
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The tasks to come: those fetched or left behind by a lost worker, then the caller's, fetched one by one."""
+
+    coming: Iterator[DecodeTask]
+    ready: deque[DecodeTask] = field(default_factory=deque)
+    retried: set[int] = field(default_factory=set)
+
+    def any_left(self) -> bool:
+        if not self.ready:
+            self.ready.extend(islice(self.coming, 1))
+        return bool(self.ready)
+
+    def next(self) -> DecodeTask:
+        """The next task, where any_left() has said that there is one."""
+        return self.ready.popleft()
+
+    def may_retry(self, task: DecodeTask) -> bool:
+        """Whether the task, whose worker died of it, was put back: once it may be."""
+        if task.number in self.retried:
+            return False
+        self.retried.add(task.number)
+        self.ready.append(task)
+        return True
 
 
 def decode_all(
@@ -104,37 +144,70 @@ def decode_all(
 ) -> Iterator[tuple[DecodeTask, Outcome]]:
     """Decode every task once, in parallel; outcomes come as they are ready, in any order.
 
+    Tasks are fetched as workers become free, two for each at most, so an iterator may stand for any number of them.
+    With no workers (0) this process decodes them itself, one after the other and without a time limit.
+
     Closing the iterator early (or an exception in its consumer) ends the workers. Raises the OSError of a worker that
     could not read or write its files, and RuntimeError where workers do not even begin: that is the machine's fault,
     so no picture is blamed for it.
     """
-    waiting, retried = deque(tasks), set[int]()
-    crew = [_Worker.start(decode_one) for _ in range(min(workers, len(waiting)))]
+    if not workers:
+        for task in tasks:
+            yield task, decode_one(task)
+        return
+    coming = iter(tasks)
+    first = deque(islice(coming, workers))
+    queue = _Queue(coming, first)
+    crew: list[_Worker] = []
     try:
-        while waiting or any(worker.task for worker in crew):
-            for worker in crew:
-                if worker.ready and worker.task is None and waiting:
-                    worker.give(waiting.popleft())
-            heard = wait([worker.connection for worker in crew if worker.task or not worker.ready], timeout=1.0)
+        crew.extend(_Worker.start(decode_one) for _ in range(len(first)))
+        while _hand_out(queue, crew):
+            heard = wait([worker.connection for worker in crew if worker.tasks or not worker.ready], timeout=1.0)
             for position, worker in enumerate(crew):
-                if worker.connection in heard and not worker.ready:
+                late = worker.connection not in heard
+                if late and not worker.overdue(timeout_seconds):
+                    continue
+                if not worker.ready:
                     worker.ready = worker.hears_it_began()
                     continue
-                late = worker.connection not in heard and worker.overdue(timeout_seconds)
-                if worker.task is None or not (late or worker.connection in heard):
-                    continue
-                task, outcome = worker.task, None if late else worker.answer()
-                worker.task = None
+                outcome = None if late else worker.answer()
+                task = worker.finished()
                 if outcome is None:
-                    worker.stop()
-                    crew[position] = _Worker.start(decode_one)
-                    if not late and task.number not in retried:
-                        retried.add(task.number)
-                        waiting.append(task)
+                    crew[position] = _replaced(worker, queue, decode_one)
+                    if not late and queue.may_retry(task):
                         continue
                     what = f"takes longer than {timeout_seconds:g} seconds" if late else "crashes the decoder"
                     outcome = Undecodable("corrupt_image", f"decoding it {what}")
+                _hand_out(queue, crew)  # before its reader, who may take a while, has the answer
                 yield task, outcome
     finally:
         for worker in crew:
             worker.stop()
+
+
+def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
+    """Give every worker that wants one its next task; returns whether anything is left to wait for."""
+    for goal in range(1, _AT_HAND_AND_WAITING + 1):  # first one for each, then one more
+        for worker in crew:
+            if worker.ready and len(worker.tasks) < goal and queue.any_left():
+                worker.give(queue.next())
+    return any(worker.tasks for worker in crew) or queue.any_left()
+
+
+def _replaced(worker: _Worker, queue: _Queue, decode_one: Decode) -> _Worker:
+    """End a worker and start another in its place; what was only waiting for it goes to whoever is free."""
+    worker.stop()
+    queue.ready.extendleft(worker.tasks)
+    return _Worker.start(decode_one)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that are started meanwhile, where they have no value yet."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

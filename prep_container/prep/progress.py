@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Says `prepared N/M images, X images/s, Y s left`, at most every `interval_seconds`, and once at the end."""
+    """Says `prepared N/M images, X images/s, Y s left`, at most every `interval_seconds`, and once at the end.
+
+    The rate is that of the pictures after the first one: how long workers take to start says nothing of the rest.
+    """
 
     def __init__(
         self,
@@ -21,15 +24,21 @@ class Progress:
         self._say = say
         self._interval = interval_seconds
         self._clock = clock
-        self._started = self._said = clock()
+        self._said = clock()
         self._done = 0
+        self._first: float | None = None
 
     def advance(self) -> None:
-        """Count one more picture."""
+        """Count one more decoded picture."""
         self._done += 1
         now = self._clock()
-        if self._done == self._total or now - self._said >= self._interval:
-            self._said = now
-            rate = self._done / max(now - self._started, 1e-9)
-            left = (self._total - self._done) / rate
-            self._say(f"prepared {self._done}/{self._total} images, {rate:.1f} images/s, {left:.0f} s left")
+        if self._first is None:
+            self._first = now
+        if self._done < self._total and now - self._said < self._interval:
+            return
+        self._said = now
+        line = f"prepared {self._done}/{self._total} images"
+        if self._done > 1:
+            rate = (self._done - 1) / max(now - self._first, 1e-9)
+            line += f", {rate:.1f} images/s, {(self._total - self._done) / rate:.0f} s left"
+        self._say(line)

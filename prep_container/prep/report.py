@@ -3,42 +3,97 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from dropspot.preparation_plan import SPLITS
-from prep.lists import ListedNames
+from dropspot.preparation_plan import SPLITS, PreparationPlan
 from prep.model import LabelledPicture
-from prep.quarantine import Quarantine
-from prep.recordio import read_records
+from prep.quarantine import CODES, Quarantine
 from prep.split import ENOUGH_TO_HOLD_OUT
+from prep.writers.outputs import count_training_samples
 from prep.writers.record_files import HEADER_WIDTH, OBJECT_WIDTH
 
 SCHEMA = "dropspot/report/1"
+MOST_CLASSES_WARNED = 20
 Shared = Mapping[str, Sequence[LabelledPicture]]
+
+# The remarks that a person should know of before trusting a model.
+_WARNED_REMARKS = (
+    "wrong_extension",
+    "damaged_image",
+    "size_mismatch",
+    "class_id_mismatch",
+    "conflicting_boxes",
+    "split_conflict",
+    "not_listed",
+)
+_UNITS = {"pixel": "pixels", "ratio": "fractions of the picture", "percent": "percentages of the picture"}
+
+
+class Documented(Protocol):
+    """A decision that can say of itself what it is."""
+
+    @property
+    def document(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What reading the data set showed.
+
+    `pictures` counts those found; `layouts` counts the annotations of each layout, and `conventions` says how the boxes
+    of each are understood; `division` says how the pictures were divided, `lists` are the paths of the lists that the
+    data set brought along.
+    """
+
+    pictures: int
+    layouts: Mapping[str, int]
+    division: Documented
+    conventions: Mapping[str, Documented]
+    lists: Collection[str] = ()
 
 
 def build_report(
-    shared: Shared, classes: Sequence[str], found: int, prepared: Path, quarantine: Quarantine, listed: ListedNames
+    shared: Shared,
+    classes: Sequence[str],
+    findings: Findings,
+    plan: PreparationPlan,
+    prepared: Path,
+    quarantine: Quarantine,
 ) -> dict[str, Any]:
     """The report on outputs already written below `prepared`."""
     used = sum(len(pictures) for pictures in shared.values())
     splits = {side: _split_summary(shared[side]) for side in SPLITS}
+    boxes = {side: Counter(box.name for picture in shared[side] for box in picture.boxes) for side in SPLITS}
+    division = findings.division.document
+    conventions = {layout: findings.conventions[layout].document for layout in sorted(findings.conventions)}
     return {
         "schema": SCHEMA,
-        "digest": digest(prepared),
+        "digest": digest(shared, classes),
+        "output": plan.output,
         "classes": [
-            {"class_id": class_id, "name": name, "boxes": {side: _boxes_of(shared[side], name) for side in SPLITS}}
+            {"class_id": class_id, "name": name, "boxes": {side: boxes[side][name] for side in SPLITS}}
             for class_id, name in enumerate(classes)
         ],
-        "images": {"found": found, "used": used, "left_out": found - used},
+        "images": {"found": findings.pictures, "used": used, "left_out": findings.pictures - used},
+        "layouts": dict(sorted(findings.layouts.items())),
+        "conventions": conventions,
+        "split": division,
         "splits": splits,
-        "num_training_samples": sum(1 for _ in read_records(prepared / "train" / "train.rec")),
+        "num_training_samples": count_training_samples(plan.output, prepared),
         "label_width": label_width(max(summary["max_boxes"] for summary in splits.values())),
         "left_out": quarantine.counts(),
         "remarks": quarantine.counts(left_out=False),
-        "warnings": _warnings(shared, classes, listed, quarantine),
+        "warnings": [
+            *_class_warnings(shared, boxes, classes, division),
+            *_list_warnings(division, findings.lists, plan),
+            *_convention_warnings(conventions),
+            *_remark_warnings(quarantine),
+        ],
     }
 
 
@@ -47,14 +102,23 @@ def label_width(max_boxes: int) -> int:
     return HEADER_WIDTH + OBJECT_WIDTH * (max_boxes + max(4, max_boxes // 4))
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of every file below a folder."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file():
-            with path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            total.update(f"{content}  {path.relative_to(folder).as_posix()}\n".encode())
+def digest(shared: Shared, classes: Sequence[str]) -> str:
+    """SHA-256 over what is learned from: the classes in their order, and each part's pictures with their boxes.
+
+    The output's format, the files' names and folders, and the order of pictures and boxes make no difference.
+    """
+    ids = {name: class_id for class_id, name in enumerate(classes)}
+    total = hashlib.sha256(json.dumps(list(classes)).encode())
+    for side in SPLITS:
+        lines = sorted(
+            json.dumps([
+                picture.payload_digest,
+                sorted([ids[box.name], *box.corners, int(box.difficult)] for box in picture.boxes),
+            ])
+            for picture in shared[side]
+        )  # fmt: skip
+        for line in (side, *lines):
+            total.update(f"{line}\n".encode())
     return total.hexdigest()
 
 
@@ -63,31 +127,42 @@ def _split_summary(pictures: Sequence[LabelledPicture]) -> dict[str, int]:
     return {"images": len(boxes), "boxes": sum(boxes), "max_boxes": max(boxes, default=0)}
 
 
-def _boxes_of(pictures: Sequence[LabelledPicture], name: str) -> int:
-    return sum(box.name == name for picture in pictures for box in picture.boxes)
+def _class_warnings(
+    shared: Shared, boxes: Mapping[str, Counter[str]], classes: Sequence[str], division: Mapping[str, Any]
+) -> Iterator[str]:
+    """One for each class that a part lacks; a long tail of them is only counted."""
+    showing = Counter(name for side in SPLITS for p in shared[side] for name in {box.name for box in p.boxes})
+    absent = {name: [side for side in SPLITS if not boxes[side][name]] for name in classes}
+    lacking = [name for name in classes if absent[name]]
+    for name in lacking[:MOST_CLASSES_WARNED]:
+        drawn = division["how"] == "content"
+        hint = f"; it takes {ENOUGH_TO_HOLD_OUT}" if drawn and showing[name] < ENOUGH_TO_HOLD_OUT else ""
+        pictures = "1 picture" if showing[name] == 1 else f"{showing[name]} pictures"
+        yield f"class {name!r} is not in {' or '.join(absent[name])}: it has {pictures}{hint}"
+    if len(lacking) > MOST_CLASSES_WARNED:
+        yield f"{len(lacking) - MOST_CLASSES_WARNED} more classes are not in every part"
 
 
-def _warnings(shared: Shared, classes: Sequence[str], listed: ListedNames, quarantine: Quarantine) -> list[str]:
-    warnings = []
-    for name in classes:
-        absent = [side for side in SPLITS if not _boxes_of(shared[side], name)]
-        if absent:
-            pictures = sum(any(box.name == name for box in p.boxes) for side in SPLITS for p in shared[side])
-            hint = f"; it takes {ENOUGH_TO_HOLD_OUT}" if pictures < ENOUGH_TO_HOLD_OUT else ""
-            warnings.append(f"class {name!r} is not in {' or '.join(absent)}: it has {pictures} pictures{hint}")
-    if listed.lists:
-        warnings.append(f"the split is by content; the data set's own lists are not followed: {_few(listed.lists)}")
-    for code, sentence in (
-        ("wrong_extension", "pictures are another format than their name says"),
-        ("size_mismatch", "annotations state another size than their picture has"),
-        ("conflicting_boxes", "pictures have the pixels of another one, but other boxes"),
-    ):
-        if count := quarantine.counts(left_out=False).get(code):
-            warnings.append(f"{count} {sentence}")
-    return warnings
+def _list_warnings(division: Mapping[str, Any], lists: Collection[str], plan: PreparationPlan) -> Iterator[str]:
+    """One where the data set comes with lists that are not followed although the plan would have it."""
+    if lists and division["how"] == "content" and plan.split.lists != "ignore":
+        named = sorted(lists)
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        yield f"the data set's own lists ({', '.join(named[:3])}{more}) are not followed: {division['reason']}"
 
 
-def _few(names: Iterable[str]) -> str:
-    """The names, or the first three and how many more there are."""
-    known = list(names)
-    return ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
+def _convention_warnings(conventions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One for each layout whose boxes are not stated as its definition has them; VOC's own pixels begin at 1."""
+    for layout, stated in conventions.items():
+        usual = "ratio" if layout == "yolo" else "pixel"
+        if stated["units"] != usual:
+            yield f"the boxes of the {layout} annotations are read as {_UNITS[stated['units']]}: {stated['evidence']}"
+        elif stated["units"] == "pixel" and stated["first_pixel"] == 1 and layout != "voc":
+            yield f"the boxes of the {layout} annotations are read as pixels counted from 1: {stated['evidence']}"
+
+
+def _remark_warnings(quarantine: Quarantine) -> Iterator[str]:
+    remarks = quarantine.counts(left_out=False)
+    for code in _WARNED_REMARKS:
+        if count := remarks.get(code):
+            yield f"{code}, {count} {'time' if count == 1 else 'times'}: {CODES[code]}"

@@ -13,12 +13,13 @@ from typing import IO
 
 from dropspot.errors import InvalidInputError
 from prep.archives import Allowance, Readable, members
-from prep.kinds import HEAD_BYTES, classify, is_archive
+from prep.kinds import HEAD_BYTES, classify, is_archive, suffix
 from prep.model import Kind, SourceFile
 from prep.quarantine import Quarantine
 
 MAX_PICTURE_BYTES = 256 << 20
 MAX_TEXT_BYTES = 32 << 20
+MAX_STREAMED_BYTES = 2 << 30  # of JSON, which may describe a whole data set and is never held as a whole
 
 
 def collect(dataset: Path, scratch: Path, quarantine: Quarantine, say: Callable[[str], None]) -> list[SourceFile]:
@@ -81,12 +82,15 @@ def _recognise(path: str, head: bytes, stored: Path, archive: str, quarantine: Q
     return SourceFile(path, verdict.kind, stored, archive, verdict.image_format)
 
 
-def _limit(kind: Kind) -> int:
-    return MAX_PICTURE_BYTES if kind is Kind.PICTURE else MAX_TEXT_BYTES
+def _limit(file: SourceFile) -> int:
+    if file.kind is Kind.PICTURE:
+        return MAX_PICTURE_BYTES
+    streamed = file.kind is Kind.ANNOTATION and suffix(file.name) in ("json", "jsonl", "manifest")
+    return MAX_STREAMED_BYTES if streamed else MAX_TEXT_BYTES
 
 
 def _within_limit(file: SourceFile, size: int, quarantine: Quarantine) -> bool:
-    limit = _limit(file.kind)
+    limit = _limit(file)
     if size > limit:
         quarantine.leave_out(file.path, "file_too_large", f"more than {limit >> 20} MiB for a {file.kind.value}")
     return size <= limit
@@ -100,7 +104,7 @@ def _keep(path: str, content: Readable, target: Path, archive: str, quarantine: 
         return None
     with target.open("wb") as out:
         out.write(head)
-        written = len(head) + _copy(content, out, _limit(file.kind) + 1 - len(head))
+        written = len(head) + _copy(content, out, _limit(file) + 1 - len(head))
     if _within_limit(file, written, quarantine):
         return file
     target.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Deployed
+from deployed import EXTRA_BUCKET, Deployed
 
 from dropspot_cli import env_file
 from dropspot_cli.toybox import write_toybox
@@ -29,7 +29,7 @@ def deployed() -> Iterator[Deployed]:
     state = Path(tempfile.mkdtemp(prefix="dropspot-e2e-"))
     cloud = Deployed(state)
     try:
-        cloud.command("up")
+        cloud.command("up", "--parameter", f"ExtraDataBuckets={EXTRA_BUCKET}")
         cloud.exports = env_file.read(state / "env")
         yield cloud
     finally:

@@ -20,6 +20,7 @@ from dropspot.runs import RunStatus
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("dropspot")
+EXTRA_BUCKET = "dropspot-e2e-photos"  # named to the stack by ExtraDataBuckets; a test creates it
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float = 120) -> T:

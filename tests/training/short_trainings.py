@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from detector.channel import Sample
+from detector.pictures import read_picture
+
 ROOT = Path(__file__).parents[2]
-PYTHONPATH = os.pathsep.join(str(ROOT / folder) for folder in ("detector_container", "layers/shared"))
+PYTHONPATH = os.pathsep.join(str(ROOT / folder) for folder in ("detector_container", "layers/shared", "layers/imaging"))
 
 
 def drawn_picture(rng: np.random.Generator, side: int = 128) -> tuple[bytes, list[tuple[float, ...]]]:
@@ -38,6 +41,16 @@ def packed(index: int, picture: bytes, boxes: list[tuple[float, ...]]) -> bytes:
     values = [2.0, 5.0, *(float(value) for box in boxes for value in box)]
     payload = struct.pack("<IfQQ", len(values), 0, index, 0) + struct.pack(f"<{len(values)}f", *values) + picture
     return struct.pack("<II", 0xCED7230A, len(payload)) + payload + b"\0" * (-len(payload) % 4)
+
+
+def drawn_samples(count: int, seed: int, side: int = 128) -> list[Sample]:
+    """Drawn pictures as a channel has them in memory."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for _ in range(count):
+        data, boxes = drawn_picture(rng, side)
+        samples.append(Sample(np.array(boxes, np.float32), data, read_picture(data)))
+    return samples
 
 
 @dataclass
@@ -69,14 +82,17 @@ class TrainingRoot:
         }
         (config / "hyperparameters.json").write_text(json.dumps(given | hyperparameters))
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, limits: tuple[str, ...] = (), **variables: str) -> "subprocess.Popen[str]":
+        """Start the command with more environment variables and, as options of prlimit, limits."""
         env = os.environ | {"PYTHONPATH": PYTHONPATH, "DROPSPOT_ML_ROOT": str(self.folder), "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "detector.train"]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = [*(("prlimit", *limits) if limits else ()), sys.executable, "-m", "detector.train"]
+        return subprocess.Popen(
+            command, env=env | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
-    def train(self) -> tuple[int, str]:
+    def train(self, limits: tuple[str, ...] = (), **variables: str) -> tuple[int, str]:
         """Return exit code and log."""
-        with self.start() as process:
+        with self.start(limits, **variables) as process:
             log, _ = process.communicate(timeout=120)
             return process.returncode, log
 

@@ -18,7 +18,28 @@ def test_anchors_are_those_of_multiboxprior() -> None:
     np.testing.assert_allclose(anchor_boxes([level]), theirs[0].asnumpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "side"), [("tiny", 128), ("tiny", 150), ("efficientnet-lite0", 300)])
+def test_anchors_with_a_step_are_those_of_multiboxprior() -> None:
+    level = AnchorLevel(19, (0.2, 0.272), (1.0, 2.0, 0.5, 3.0, 1 / 3), 16 / 300)
+    theirs = mx.nd.contrib.MultiBoxPrior(
+        mx.nd.zeros((1, 3, 19, 19)), sizes=level.sizes, ratios=level.ratios, steps=(16 / 300, 16 / 300)
+    )
+    np.testing.assert_allclose(anchor_boxes([level]), theirs[0].asnumpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("tiny", 128),
+        ("tiny", 150),
+        ("efficientnet-lite0", 300),
+        ("vgg-16", 300),
+        ("vgg-16", 333),
+        ("vgg-16", 512),
+        ("resnet-50", 300),
+        ("resnet-50", 411),
+        ("resnet-50", 512),
+    ],
+)
 def test_outputs_have_a_row_for_each_anchor(name: str, side: int) -> None:
     network = build_network(name, side, 3)
     _, shapes, _ = network.symbol.infer_shape(data=(2, 3, side, side))
@@ -26,9 +47,49 @@ def test_outputs_have_a_row_for_each_anchor(name: str, side: int) -> None:
     assert shapes == [(2, anchors, 4), (2, anchors, 4)]
 
 
-def test_a_network_that_is_not_there_yet_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInputError, match=r"base_network is 'resnet-50'.*later"):
-        build_network("resnet-50", 300, 2)
+@pytest.mark.parametrize(
+    ("name", "side", "sides", "anchors"),
+    [
+        ("vgg-16", 300, [38, 19, 10, 5, 3, 1], 8732),  # the SSD paper's own number
+        ("vgg-16", 512, [64, 32, 16, 8, 4, 2, 2], 24576),
+        ("resnet-50", 300, [19, 10, 5, 3, 2, 1], 2268),
+        ("resnet-50", 512, [32, 16, 8, 4, 2, 1], 6132),
+    ],
+)
+def test_the_built_ins_networks_have_the_published_maps(name: str, side: int, sides: list[int], anchors: int) -> None:
+    network = build_network(name, side, 20)
+    assert [level.side for level in network.levels] == sides
+    assert len(anchor_boxes(network.levels)) == anchors
+
+
+@pytest.mark.parametrize(
+    ("name", "trunk", "complaint"),
+    [
+        ("resnet-9000", "", "base_network is 'resnet-9000'"),
+        ("resnet-50", "flat", "no trunk 'flat'"),
+        ("vgg-16", "post-activation", "vgg-16 has one trunk only"),
+    ],
+)
+def test_a_network_that_is_not_there_is_refused_by_name(name: str, trunk: str, complaint: str) -> None:
+    with pytest.raises(InvalidInputError, match=complaint):
+        build_network(name, 300, 2, trunk)
+
+
+def test_the_built_ins_documented_pattern_freezes_vggs_first_two_groups() -> None:
+    symbol = build_network("vgg-16", 300, 2).symbol
+    frozen = frozen_parameters(symbol, "^(conv1_|conv2_).*")
+    assert frozen == {f"conv{layer}_{kind}" for layer in ("1_1", "1_2", "2_1", "2_2") for kind in ("weight", "bias")}
+    parts = split(symbol, frozen)
+    assert parts.cut == ("pool2",)
+
+
+def test_heads_start_near_zero_and_expect_background() -> None:
+    network = build_network("vgg-16", 300, 2)
+    start = initial_weights(network, 0, {}).parameters
+    assert start["relu7_cls_pred_conv_bias"].reshape(6, 3).tolist() == [[2, 0, 0]] * 6
+    assert start["relu4_3_loc_pred_conv_bias"].tolist() == [0] * 16
+    assert start["relu7_loc_pred_conv_weight"].std() == pytest.approx(0.01, rel=0.05)
+    assert (start["relu4_3_scale"] == 20).all()
 
 
 def answers(symbol: mx.sym.Symbol, weights: dict[str, mx.nd.NDArray], **inputs: mx.nd.NDArray) -> list[np.ndarray]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  registers its decoder
 
 from dropspot.images import CORRUPT_IMAGE, DECOMPRESSION_BOMB, TOO_LARGE, UNSUPPORTED_FORMAT, RejectedImageError
+from dropspot_imaging.upright import FORMATS, orientation, three_channels, turned
 
-# Only these decoders meet untrusted bytes.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 # A JPEG with more than one picture, as some phones store it, opens as MPO.
-_CONTENT_TYPES = {name: f"image/{name.lower()}" for name in _FORMATS} | {"MPO": "image/jpeg"}
+_CONTENT_TYPES = {name: f"image/{name.lower()}" for name in FORMATS} | {"MPO": "image/jpeg"}
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 
 # What decoders raise on broken input, as Pillow's own tests of broken files show.
@@ -30,16 +29,6 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 
-_ORIENTATION = 0x0112  # EXIF and TIFF tag; what turns a stored picture upright
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _QUALITY = 92
 _LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
 _SHORTEST_SIDE = 32  # below this a picture that still doesn't fit is not worth a look
@@ -76,7 +65,7 @@ def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> Normalise
 
 def _opened(body: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(body), formats=_FORMATS)
+        return Image.open(io.BytesIO(body), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
     except UnidentifiedImageError as error:
@@ -98,38 +87,10 @@ def _decoded(picture: Image.Image) -> Image.Image:
     except _DECODING_ERRORS as error:
         raise RejectedImageError(CORRUPT_IMAGE, f"the picture can't be decoded: {error}") from error
     try:
-        colours = _in_colour(picture)
+        colours = three_channels(picture)
     except ValueError as error:
         raise RejectedImageError(UNSUPPORTED_FORMAT, f"pictures of mode {picture.mode} are unknown: {error}") from error
-    turn = _TURNS.get(_orientation(picture))
-    return colours if turn is None else colours.transpose(turn)
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
-    except _DECODING_ERRORS:
-        return 1  # broken EXIF data says nothing of the picture
-
-
-def _in_colour(picture: Image.Image) -> Image.Image:
-    if picture.has_transparency_data:
-        layered = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    if picture.mode.startswith(("I", "F")):
-        return _eight_bit(picture).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Return a deeper grey picture scaled to eight bits; Pillow's own conversion would cut off what is above 255."""
-    if picture.mode.startswith("I;16"):
-        low, high = 0.0, 65_535.0
-        picture = picture.convert("I")
-    else:
-        low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]  # one band
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return picture.point(lambda value: value * scale - low * scale).convert("L")
+    return turned(colours, orientation(picture))
 
 
 def _encoded(picture: Image.Image, payload_limit: int) -> bytes:

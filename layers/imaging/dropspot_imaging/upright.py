@@ -4,7 +4,9 @@ Training data, served images and normalised images all pass through these rules,
 it saw in training.
 """
 
-from PIL import Image
+from collections.abc import Iterator
+
+from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # registers what Pillow itself loads late
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # only these decoders meet untrusted bytes
 MAX_PIXELS = 50_000_000  # 150 MB as RGB
@@ -19,6 +21,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations whose rows are stored as columns
+_FROM_THE_END = (3, 4, 7, 8)  # orientations whose first row is the last one (or the last column) stored
+
+_Scale = tuple[float, float]  # deeper grey times the first plus the second is grey from 0 to 255
 
 
 def orientation(picture: Image.Image) -> int:
@@ -35,21 +41,50 @@ def turned(picture: Image.Image, stated: int) -> Image.Image:
     return picture.transpose(_TURNS[stated]) if stated in _TURNS else picture
 
 
+def upright_size(size: tuple[int, int], stated: int) -> tuple[int, int]:
+    """Return the width and height that a picture stored with this size has when it is held upright."""
+    return (size[1], size[0]) if stated in _ON_ITS_SIDE else size
+
+
 def three_channels(picture: Image.Image) -> Image.Image:
     """Return a loaded picture as RGB: transparency laid over white, deeper grey scaled to eight bits.
 
     16-bit grey is scaled by its range, 32-bit and floating-point grey by its own extremes (there is no other scale).
     """
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
+    return _three_channels(picture, _scale(picture))
+
+
+def strips(picture: Image.Image, stated: int, rows: int) -> Iterator[Image.Image]:
+    """Yield a loaded picture upright and as RGB, `rows` rows at a time from the top (the last strip may be lower).
+
+    Together they are turned(three_channels(picture), stated), without a second picture of that size in memory.
+    """
+    scale = _scale(picture)
+    width, height = upright_size(picture.size, stated)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        first, last = (height - bottom, height - top) if stated in _FROM_THE_END else (top, bottom)
+        box = (first, 0, last, width) if stated in _ON_ITS_SIDE else (0, first, width, last)
+        yield turned(_three_channels(picture.crop(box), scale), stated)
+
+
+def _scale(picture: Image.Image) -> _Scale | None:
+    """How a picture of more than eight bits becomes one of eight; None where it has eight."""
     if picture.mode.startswith("I;16"):
-        return picture.point(lambda value: value / 256).convert("L").convert("RGB")
-    if picture.mode in ("I", "F"):
-        low, high = picture.getextrema()
-        scale = 255.0 / (high - low) if high > low else 0.0  # type: ignore[operator]
-        return picture.point(lambda value: value * scale - low * scale).convert("L").convert("RGB")  # type: ignore[operator]
+        return 1 / 256, 0.0
+    if picture.mode not in ("I", "F"):
+        return None
+    low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]  # of its only band
+    factor = 255.0 / (high - low) if high > low else 0.0
+    return factor, -low * factor
+
+
+def _three_channels(picture: Image.Image, scale: _Scale | None) -> Image.Image:
+    if scale is not None:
+        factor, offset = scale
+        return picture.point(lambda value: value * factor + offset).convert("L").convert("RGB")
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
         return Image.alpha_composite(white, layered).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import cache
 from typing import Any, cast
 
@@ -53,17 +54,36 @@ def _translated(error: ClientError, attempt: str) -> Exception:
     return untouched
 
 
+_PIECE = 1024 * 1024
+
+
 class S3Store:
-    """The data bucket on S3."""
+    """A bucket on S3."""
 
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
 
+    def sibling(self, bucket: str) -> "S3Store":
+        return S3Store(bucket)
+
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         for page in pages:
-            for item in page.get("Contents", []):
-                yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
+            yield from _listed(page)
+
+    def following(self, key: str) -> list[StoredObject]:
+        try:
+            start = {"StartAfter": key} if key else {}
+            # A page may come empty though more follow it.
+            for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **start):
+                if found := list(_listed(page)):
+                    return found
+        except ClientError as error:
+            attempt = f"list s3://{self.bucket}"
+            if _code(error) == "AccessDenied":
+                raise InvalidInputError(f"{attempt}: AccessDenied") from error
+            raise _translated(error, attempt) from error
+        return []
 
     def children(self, prefix: str) -> list[str]:
         pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
@@ -95,6 +115,14 @@ class S3Store:
         version = answer.get("VersionId")
         return StoredBytes(body, answer["ETag"].strip('"'), version, answer.get("ContentType", ""))
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        try:
+            body = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"]
+        except ClientError as error:
+            raise _translated(error, f"read s3://{self.bucket}/{key}") from error
+        with closing(body):
+            yield from body.iter_chunks(_PIECE)
+
     def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
         condition = {"IfMatch": if_match} if if_match is not None else {"IfNoneMatch": "*"} if if_absent else {}
         try:
@@ -108,6 +136,11 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         client("s3").delete_object(Bucket=self.bucket, Key=key)
+
+
+def _listed(page: Mapping[str, Any]) -> Iterator[StoredObject]:
+    for item in page.get("Contents", []):
+        yield StoredObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
 
 
 _OPERATION = {

@@ -1,9 +1,10 @@
 """A data set as it lies in the bucket: its name and the listing that identifies its content."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from dropspot.errors import InvalidInputError
 
@@ -51,10 +52,14 @@ def slug(dataset: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a data set holds, sorted by key; folder markers are no content."""
+    """What a data set holds, sorted by key; folder markers are no content.
+
+    `references` are the objects outside its folder that its manifests refer to, by bucket, sorted by key.
+    """
 
     dataset: str
     objects: tuple[StoredObject, ...]
+    references: Mapping[str, tuple[StoredObject, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: str, objects: Iterable[StoredObject]) -> "Listing":
@@ -76,10 +81,23 @@ class Listing:
 
     @property
     def newest(self) -> datetime | None:
-        """When the latest object was written; None for an empty listing."""
+        """When the latest object of the folder was written; None for an empty listing."""
         return max((o.modified for o in self.objects), default=None)
 
     @property
     def document(self) -> list[dict[str, object]]:
-        """The content as it is kept in the run and digested: keys relative to the data set."""
-        return [{"key": self._relative(o.key), "etag": o.etag, "size": o.size} for o in self.content]
+        """The content as it is kept in the run and digested.
+
+        An object of the folder has a `key` relative to the data set, a reference has its `uri`.
+        """
+        own = [{"key": self._relative(o.key), "etag": o.etag, "size": o.size} for o in self.content]
+        return own + [
+            {"uri": f"s3://{bucket}/{o.key}", "etag": o.etag, "size": o.size}
+            for bucket, objects in sorted(self.references.items())
+            for o in objects
+        ]
+
+
+def of_the_folder(document: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return a kept listing without its references: what lay in the data set's own folder."""
+    return [entry for entry in document if "key" in entry]

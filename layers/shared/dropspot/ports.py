@@ -22,12 +22,21 @@ class StoredBytes:
 
 
 class ObjectStore(Protocol):
-    """The data bucket."""
+    """A bucket: the data bucket, and those that `sibling` gives."""
 
     bucket: str
 
+    def sibling(self, bucket: str) -> "ObjectStore":
+        """Return another bucket; whether it exists shows when it is used."""
+
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object below the prefix."""
+
+    def following(self, key: str) -> list[StoredObject]:
+        """Return the objects that come after the key, in the order of keys, a thousand at most; none is the end.
+
+        NotFoundError: there is no such bucket. InvalidInputError: it may not be listed.
+        """
 
     def children(self, prefix: str) -> list[str]:
         """Return the names directly below a prefix that ends with a slash; folders keep their slash."""
@@ -40,6 +49,9 @@ class ObjectStore(Protocol):
 
     def read(self, key: str) -> StoredBytes:
         """Return the object; raise NotFoundError."""
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yield the object's bytes, a mebibyte at a time at most; raise NotFoundError. Stopping early is cheap."""
 
     def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
         """Write a JSON document; return False where the condition doesn't hold, and nothing was written."""

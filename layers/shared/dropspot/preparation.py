@@ -11,13 +11,17 @@ from dropspot.jobs import ensure_started
 from dropspot.plan import PlanDefaults, TrainingPlan
 from dropspot.plan_fields import stated
 from dropspot.ports import JobKind, Request
+from dropspot.references import list_document, list_key, with_references
 from dropspot.runs import Run
 from dropspot.services import Services
-from dropspot.settings import Settings
+from dropspot.settings import DataSettings
+
+RETRAINING_REQUESTED = "Retraining Requested"  # the event that asks for a new attempt
+_ENVIRONMENT_VALUE = 256  # characters, SageMaker's limit
 
 
 @dataclass(frozen=True, slots=True)
-class PreparationSettings(Settings):
+class PreparationSettings(DataSettings):
     """What the two functions that begin runs are told."""
 
     prep_image: str
@@ -36,32 +40,38 @@ class Begun:
 
 
 def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: str) -> Begun:
-    """Begin the run of this content.
+    """Begin the run of this content, to which the pictures belong that its manifests refer to in other places.
 
-    A plan that can't be read fails the run; its id then covers the plan's ETag, so that a mended plan is another run.
+    What can't be read or followed fails the run; its id then covers the plan's ETag and the reason, so that after
+    anything was mended it is another run.
     """
     settings: PreparationSettings = services.settings
     try:
         text = _plan_text(services, listing)
         plan = TrainingPlan.parse(text, PlanDefaults.from_document(settings.plan_defaults), settings.algorithm)
+        listing = with_references(services, listing, plan.preparation.layout)
     except InvalidInputError as error:
-        refused = listing.plan.etag if listing.plan else ""
+        refused = [listing.plan.etag if listing.plan else "", str(error)]
         run = Run.of(settings.app_name, settings.bucket_name, listing, {"refused": refused}, attempt)
         _record(services, run, listing, attempt, cause)
-        fail_run(services, run, "prep", str(error))
-        return Begun(run, str(error))
+        return _refused(services, run, error)
     # What the user states counts in full: a plan whose gate was mended is another run, and trains again.
     identity = {"plan": plan.identity, "stated": stated(text, PLAN_FILE)}
     run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
     _record(services, run, listing, attempt, cause)
     documents.write_once(services.store, run.key("plan.json"), plan.document)
-    request = processing_job_request(run, listing.dataset, settings)
+    for bucket, objects in listing.references.items():
+        documents.write_once(services.store, list_key(run, bucket), list_document(bucket, objects))
     try:
-        ensure_started(services, run, "prep", JobKind.PROCESSING, request)
+        ensure_started(services, run, "prep", JobKind.PROCESSING, processing_job_request(run, listing, settings))
     except InvalidInputError as error:
-        fail_run(services, run, "prep", str(error))
-        return Begun(run, str(error))
+        return _refused(services, run, error)
     return Begun(run)
+
+
+def _refused(services: Services[Any], run: Run, error: InvalidInputError) -> Begun:
+    fail_run(services, run, "prep", str(error))
+    return Begun(run, str(error))
 
 
 def refuse_stray(services: Services[Any], key: str) -> None:
@@ -93,19 +103,14 @@ def _record(services: Services[Any], run: Run, listing: Listing, attempt: str, c
     documents.write_once(services.store, run.key("run.json"), identity)
 
 
-def processing_job_request(run: Run, dataset: str, settings: PreparationSettings) -> Request:
+def processing_job_request(run: Run, listing: Listing, settings: PreparationSettings) -> Request:
     """Return CreateProcessingJob's arguments for the run's preparation."""
     bucket = f"s3://{settings.bucket_name}"
-
-    def source(name: str, uri: str) -> Request:
-        s3_input = {
-            "S3Uri": uri,
-            "LocalPath": f"/opt/ml/processing/input/{name}",
-            "S3DataType": "S3Prefix",
-            "S3InputMode": "File",
-            "S3DataDistributionType": "FullyReplicated",
-        }
-        return {"InputName": name, "S3Input": s3_input}
+    dataset_uri = f"{bucket}/{prefix_of(listing.dataset)}"
+    references = [
+        _input(f"references-{number}", f"references/{name}", f"{bucket}/{list_key(run, name)}", "ManifestFile")
+        for number, name in enumerate(sorted(listing.references), start=1)
+    ]
 
     def result(name: str) -> Request:
         s3_output = {
@@ -115,13 +120,17 @@ def processing_job_request(run: Run, dataset: str, settings: PreparationSettings
         }
         return {"OutputName": name, "S3Output": s3_output}
 
+    environment = {"DROPSPOT_DATASET_URI": dataset_uri, "DROPSPOT_PREPARED_URI": f"{bucket}/{run.key('prepared')}/"}
     return {
         "ProcessingJobName": run.processing_job,
         "RoleArn": settings.sagemaker_role_arn,
         "AppSpecification": {"ImageUri": settings.prep_image},
+        # Without its own URI, which a very long name makes too long, the container goes by the end of a reference.
+        "Environment": {name: uri for name, uri in environment.items() if len(uri) <= _ENVIRONMENT_VALUE},
         "ProcessingInputs": [
-            source("dataset", f"{bucket}/{prefix_of(dataset)}"),
-            source("plan", f"{bucket}/{run.key('plan.json')}"),
+            _input("dataset", "dataset", dataset_uri),
+            _input("plan", "plan", f"{bucket}/{run.key('plan.json')}"),
+            *references,
         ],
         "ProcessingOutputConfig": {"Outputs": [result("prepared"), result("report")]},
         "ProcessingResources": {
@@ -130,8 +139,19 @@ def processing_job_request(run: Run, dataset: str, settings: PreparationSettings
         # Untrusted pictures are decoded here: the container needs no network and gets none.
         "NetworkConfig": {"EnableNetworkIsolation": True},
         "StoppingCondition": {"MaxRuntimeInSeconds": 21_600},
-        "Tags": tags(run, dataset),
+        "Tags": tags(run, listing.dataset),
     }
+
+
+def _input(name: str, folder: str, uri: str, kind: str = "S3Prefix") -> Request:
+    s3_input = {
+        "S3Uri": uri,
+        "LocalPath": f"/opt/ml/processing/input/{folder}",
+        "S3DataType": kind,
+        "S3InputMode": "File",
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"InputName": name, "S3Input": s3_input}
 
 
 def tags(run: Run, dataset: str) -> list[dict[str, str]]:

@@ -7,7 +7,18 @@ from typing import Any, Self, get_type_hints
 
 from dropspot.errors import InvalidInputError
 
-_READERS: dict[Any, Callable[[str], Any]] = {str: str, int: int, float: float, dict[str, Any]: json.loads}
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+_READERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    dict[str, Any]: json.loads,
+    tuple[str, ...]: _names,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +43,10 @@ def _read(variable: str, kind: Any, env: Mapping[str, str]) -> Any:
         raise InvalidInputError(f"environment variable {variable} is missing") from error
     except ValueError as error:
         raise InvalidInputError(f"environment variable {variable} can't be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings(Settings):
+    """What functions that look at data sets are told; a manifest may refer to objects of the extra buckets."""
+
+    extra_data_buckets: tuple[str, ...]

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 from dropspot.datasets import StoredObject
@@ -17,6 +18,7 @@ from dropspot.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 Prediction = Sequence[Sequence[float]]
+_PIECE = 1024 * 1024
 
 
 class Clock:
@@ -47,6 +49,23 @@ class MemoryStore:
         self.open_uploads: set[str] = set()  # keys whose multipart upload has begun and not ended
         self._versioned = versioned
         self._objects: dict[str, _Kept] = {}
+        self._siblings: dict[str, MemoryStore] = {}
+        self.exists = True
+
+    def sibling(self, bucket: str) -> "MemoryStore":
+        """Return another bucket, which doesn't exist until it is created."""
+        if bucket == self.bucket:
+            return self
+        if bucket not in self._siblings:
+            self._siblings[bucket] = MemoryStore(bucket, self.clock, versioned=self._versioned)
+            self._siblings[bucket].exists = False
+        return self._siblings[bucket]
+
+    def create(self, bucket: str) -> "MemoryStore":
+        """Create another bucket and return it."""
+        created = self.sibling(bucket)
+        created.exists = True
+        return created
 
     def put(self, key: str, body: bytes, content_type: str = "binary/octet-stream") -> str:
         """Upload an object as a user does; return its ETag."""
@@ -73,6 +92,11 @@ class MemoryStore:
                 kept = self._objects[key]
                 yield StoredObject(key, kept.stored.etag, len(kept.stored.body), kept.modified)
 
+    def following(self, key: str) -> list[StoredObject]:
+        if not self.exists:
+            raise NotFoundError(f"list s3://{self.bucket}: NoSuchBucket")
+        return list(islice((found for found in self.objects("") if found.key > key), 1000))
+
     def children(self, prefix: str) -> list[str]:
         rests = [found.key.removeprefix(prefix) for found in self.objects(prefix)]
         folders = [f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest]
@@ -88,6 +112,10 @@ class MemoryStore:
         if key not in self._objects:
             raise NotFoundError(f"read s3://{self.bucket}/{key}: NoSuchKey")
         return self._objects[key].stored
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        body = self.read(key).body
+        yield from (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
 
     def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
         present = self.head(key)

@@ -66,7 +66,9 @@ class ProcessingJob(Job):
         command = application.get("ContainerEntrypoint") or image.command(application["ImageUri"], "process")
         for entry in self.record.get("ProcessingInputs", []):
             source = entry["S3Input"]
-            staging.download_prefix(self.s3, source["S3Uri"], self.local(source["LocalPath"]))
+            listed = source["S3DataType"] == "ManifestFile"
+            download = staging.download_manifest if listed else staging.download_prefix
+            download(self.s3, source["S3Uri"], self.local(source["LocalPath"]))
         outputs = [output["S3Output"] for output in self.record.get("ProcessingOutputConfig", {}).get("Outputs", [])]
         for output in outputs:
             self.local(output["LocalPath"]).mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,23 +77,53 @@ def download_prefix(client: Any, uri: str, folder: Path) -> int:
             f'that the role has "s3:ListBucket" permissions on bucket "{prefix.bucket}".'
         )
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [(key, _inside(folder, relative_name(prefix.key, key))) for key in keys]
+    return _download(client, prefix.bucket, {key: _inside(folder, relative_name(prefix.key, key)) for key in keys})
+
+
+def download_manifest(client: Any, uri: str, folder: Path) -> int:
+    """Bring every object that a ManifestFile lists into the folder, each to the path that it has after the prefix.
+
+    The manifest is a JSON array: `{"prefix": "s3://bucket/some/prefix/"}`, then what follows the prefix in each
+    object's URI. Returns how many objects there were.
+    """
+    manifest = S3Location.parse(uri)
+    try:
+        entries = json.loads(client.get_object(Bucket=manifest.bucket, Key=manifest.key)["Body"].read())
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise StagingError(f"ClientError: Data download failed:{code} for {uri}") from error
+    except ValueError as error:
+        raise StagingError(f"ClientError: Data download failed:the manifest {uri} is no JSON: {error}") from error
+    match entries:
+        case [{"prefix": str(prefix)}, *suffixes] if suffixes and all(isinstance(name, str) for name in suffixes):
+            start = S3Location.parse(prefix)
+        case _:
+            raise StagingError(
+                f"ClientError: Data download failed:the manifest {uri} must be a JSON array of a prefix, as "
+                '{"prefix": "s3://bucket/some/prefix/"}, and one or more suffixes'
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    return _download(client, start.bucket, {start.key + name: _inside(folder, name) for name in suffixes})
+
+
+def _download(client: Any, bucket: str, targets: Mapping[str, Path]) -> int:
+    """Bring objects in, each key to its target; returns how many."""
 
     def fetch(item: tuple[str, Path]) -> None:
         key, target = item
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            client.download_file(prefix.bucket, key, str(target))
+            client.download_file(bucket, key, str(target))
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            raise StagingError(f"ClientError: Data download failed:{code} for s3://{prefix.bucket}/{key}") from error
+            raise StagingError(f"ClientError: Data download failed:{code} for s3://{bucket}/{key}") from error
         except OSError as error:  # one key is also the folder of another, or a name is too long
-            reason = f"{error.strerror} for s3://{prefix.bucket}/{key}"
+            reason = f"{error.strerror} for s3://{bucket}/{key}"
             raise StagingError(f"ClientError: Data download failed:{reason}") from error
 
     with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
-        list(pool.map(fetch, wanted))
-    return len(wanted)
+        list(pool.map(fetch, targets.items()))
+    return len(targets)
 
 
 def download_file(client: Any, source: S3Location, target: Path) -> None:

@@ -105,7 +105,7 @@ CARRIED = {
 }
 ONLY: dict[str, set[Any]] = {
     "ProcessingInputs.AppManaged": {False},
-    "ProcessingInputs.S3Input.S3DataType": {"S3Prefix"},
+    "ProcessingInputs.S3Input.S3DataType": {"S3Prefix", "ManifestFile"},
     "ProcessingInputs.S3Input.S3InputMode": {"File"},
     "ProcessingInputs.S3Input.S3CompressionType": {"None"},
     "ProcessingOutputConfig.Outputs.AppManaged": {False},

@@ -9,8 +9,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from prep.model import Annotation, Kind, SourceFile, StatedBox
+from prep.model import Annotation, SourceFile, StatedBox
 from prep.quarantine import Quarantine
+from prep.readers.fields import MAX_BOXES
 
 MAX_XML_BYTES = 8 << 20
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -19,10 +20,14 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 class VocReader:
     """Reads `<annotation>` documents as LabelImg, the Oxford pets and VOC itself write them."""
 
-    def claims(self, file: SourceFile) -> bool:
-        return file.kind is Kind.ANNOTATION
+    layout = "voc"
 
-    def read(self, files: Sequence[SourceFile], quarantine: Quarantine) -> list[Annotation]:
+    def read(
+        self,
+        files: Sequence[SourceFile],
+        dataset: Sequence[SourceFile],  # noqa: ARG002  # an annotation says everything itself
+        quarantine: Quarantine,
+    ) -> list[Annotation]:
         annotations = []
         for file in files:
             try:
@@ -33,7 +38,12 @@ class VocReader:
             if root.tag != "annotation":
                 quarantine.leave_out(file.path, "unsupported_file", f"XML, but of <{root.tag[:80]}>, not <annotation>")
                 continue
-            annotations.append(_annotation(file, root, quarantine))
+            objects = root.findall("object")
+            if len(objects) > MAX_BOXES:
+                reason = f"it has {len(objects)} boxes; more than {MAX_BOXES} are not believed"
+                quarantine.leave_out(file.path, "too_many_boxes", reason)
+                continue
+            annotations.append(_annotation(file, root, objects, quarantine))
         return annotations
 
 
@@ -53,9 +63,9 @@ def _parse(file: SourceFile) -> Element:
     return root
 
 
-def _annotation(file: SourceFile, root: Element, quarantine: Quarantine) -> Annotation:
+def _annotation(file: SourceFile, root: Element, objects: Sequence[Element], quarantine: Quarantine) -> Annotation:
     boxes = []
-    for index, item in enumerate(root.findall("object")):
+    for index, item in enumerate(objects):
         try:
             boxes.append(_box(index, item))
         except ValueError as error:
@@ -72,8 +82,11 @@ def _box(index: int, item: Element) -> StatedBox:
     if not name:
         raise ValueError("it has no name")
     xmin, ymin, xmax, ymax = (_number(item, corner) for corner in _CORNERS)
-    difficult = _text(item, "difficult").lower() in ("1", "true")
-    return StatedBox(index, name, xmin, ymin, xmax, ymax, difficult)
+    return StatedBox(index, name, xmin, ymin, xmax, ymax, _flag(item, "difficult"), _flag(item, "truncated"))
+
+
+def _flag(item: Element, name: str) -> bool:
+    return _text(item, name).lower() in ("1", "true")
 
 
 def _number(item: Element, corner: str) -> float:

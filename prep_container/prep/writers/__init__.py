@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +13,27 @@ from typing import Protocol
 from prep.model import LabelledPicture
 
 
-class ChannelWriter(Protocol):
-    """Writes one channel of training data into a folder of its own."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the prepared data go, and what the classes are numbered.
 
-    def __call__(
-        self, pictures: Sequence[LabelledPicture], class_ids: Mapping[str, int], folder: Path, channel: str
-    ) -> None: ...
+    `folder` is prepared/ on disk; `uri` is the `s3://bucket/…/` under which training will find that folder, "" where
+    nobody said.
+    """
+
+    folder: Path
+    class_ids: Mapping[str, int]
+    uri: str = ""
+
+
+class ChannelWriter(Protocol):
+    """One kind of output. Every module of this package that writes channels is one."""
+
+    def write(self, pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
+        """Write the pictures of one channel ("train" or "validation") in their order."""
+
+    def count(self, channel: str, folder: Path) -> int:
+        """Read back from prepared/ how many pictures a channel holds."""
 
 
 def published_name(picture: LabelledPicture) -> str:
@@ -31,6 +47,10 @@ def published_name(picture: LabelledPicture) -> str:
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a document the same way every time: indented, keys in the given order, newline at the end."""
+    """Write a document the same way every time: indented, keys in the given order, newline at the end.
+
+    A lone surrogate, which a class's name can hold, has no UTF-8 form and is written as JSON's escape for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))

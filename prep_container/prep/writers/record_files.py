@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prep.boxes import DECIMALS
 from prep.model import LabelledPicture
-from prep.recordio import RecordWriter, pack
-from prep.writers import published_name
+from prep.recordio import RecordWriter, pack, read_records
+from prep.writers import Destination, published_name
 
 HEADER_WIDTH = 2
 OBJECT_WIDTH = 5
@@ -22,10 +22,9 @@ def detection_label(picture: LabelledPicture, class_ids: Mapping[str, int]) -> l
     return label
 
 
-def write_record_files(
-    pictures: Sequence[LabelledPicture], class_ids: Mapping[str, int], folder: Path, channel: str
-) -> None:
+def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
     """Write the three files of one channel, in the order of `pictures`."""
+    folder = destination.folder / channel
     folder.mkdir(parents=True, exist_ok=True)
     lst_path = folder / f"{channel}.lst"
     with (
@@ -33,7 +32,12 @@ def write_record_files(
         lst_path.open("w", encoding="utf-8", newline="\n") as lst,
     ):
         for number, picture in enumerate(pictures):
-            label = detection_label(picture, class_ids)
+            label = detection_label(picture, destination.class_ids)
             records.write(number, pack(number, label, picture.payload.read_bytes()))
             floats = "\t".join(f"{value:.{DECIMALS}f}" for value in label)
             lst.write(f"{number}\t{floats}\t{published_name(picture)}\n")
+
+
+def count(channel: str, folder: Path) -> int:
+    """Read back how many records a channel has. Raises ValueError where the file is not well formed."""
+    return sum(1 for _ in read_records(folder / channel / f"{channel}.rec"))

@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "sagemaker_role_arn": "arn:aws:iam::000000000000:role/sagemaker-role",
     "algorithm": DETECTOR,
     "plan_defaults": PLAN_DEFAULTS,
+    "extra_data_buckets": ("extra",),
     "dataset_queue_url": "https://sqs/datasets",
     "settle_seconds": 60,
     "served_dataset": "",

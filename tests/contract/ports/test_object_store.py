@@ -1,9 +1,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from botocore.stub import Stubber
 
 from dropspot import aws, documents
-from dropspot.errors import NotFoundError
+from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import ObjectStore
 from dropspot.testing import MemoryStore
 
@@ -93,6 +94,62 @@ def test_more_objects_than_a_page_holds_are_all_listed(store: ObjectStore) -> No
     for number in range(1005):
         store.write(f"many/{number:04}", b"")
     assert len(list(store.objects("many/"))) == 1005
+
+
+def test_what_follows_a_key_comes_a_thousand_at_a_time(store: ObjectStore) -> None:
+    keys = sorted(["a", *(f"many/{number:04}" for number in range(1002)), "z+é 猫", "é"])
+    for key in keys:
+        store.write(key, key.encode())
+    found = [stored.key for stored in store.following("")]
+    assert found == keys[:1000]
+    assert [stored.key for stored in store.following(found[-1])] == keys[1000:]
+    assert [stored.key for stored in store.following("many/100")] == keys[1001:]  # the key itself need not be there
+    assert store.following(keys[-1]) == []
+
+
+def test_a_sibling_is_another_bucket(store: ObjectStore) -> None:
+    if isinstance(store, MemoryStore):
+        store.create("another")
+    else:
+        aws.client("s3").create_bucket(Bucket="another")
+    another = store.sibling("another")
+    assert another.bucket == "another"
+    assert another.following("") == []
+    another.write("a", b"there")
+    assert store.head("a") is None
+    assert [stored.key for stored in store.sibling("another").following("")] == ["a"]
+    assert store.sibling(BUCKET).following("") == []
+
+
+def test_a_bucket_that_is_not_there_is_not_found(store: ObjectStore) -> None:
+    with pytest.raises(NotFoundError, match="list s3://nowhere: NoSuchBucket"):
+        store.sibling("nowhere").following("")
+
+
+def test_a_bucket_that_may_not_be_listed_is_refused(moto_cloud: None) -> None:
+    with Stubber(aws.client("s3")) as stubber:
+        stubber.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
+        with pytest.raises(InvalidInputError, match="list s3://theirs: AccessDenied"):
+            aws.S3Store("theirs").following("")
+
+
+def test_an_empty_page_is_not_taken_for_the_end(moto_cloud: None) -> None:
+    stored = {"Key": "b", "ETag": '"e"', "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
+    with Stubber(aws.client("s3")) as stubber:
+        stubber.add_response("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "t"})
+        stubber.add_response("list_objects_v2", {"IsTruncated": False, "Contents": [stored]})
+        assert [found.key for found in aws.S3Store("b").following("a")] == ["b"]
+
+
+def test_an_object_is_read_in_pieces(store: ObjectStore) -> None:
+    body = bytes(range(256)) * 10_000
+    store.write(AWKWARD, body)
+    pieces = list(store.pieces(AWKWARD))
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) <= 1024 * 1024 < len(body)
+    assert next(store.pieces(AWKWARD)) == pieces[0]
+    with pytest.raises(NotFoundError, match=f"read s3://{BUCKET}/nothing: NoSuchKey"):
+        next(store.pieces("nothing"))
 
 
 def test_children_are_the_names_directly_below(store: ObjectStore) -> None:

@@ -26,6 +26,8 @@ def process() -> None:
     if "FAIL" in os.environ:
         fail("message", os.environ["FAIL"])
     print("processing begins")
+    if "ECHO" in os.environ:
+        print(os.environ[os.environ["ECHO"]])
     time.sleep(float(os.environ.get("SLEEP", "0")))
     source, target = ROOT / "processing" / "input", ROOT / "processing" / "output"
     target.mkdir(parents=True, exist_ok=True)

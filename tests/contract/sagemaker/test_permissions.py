@@ -109,6 +109,26 @@ def test_a_job_reads_only_what_its_role_may_read(aws):
     assert job["FailureReason"] == f"ClientError: Data download failed:403 for s3://{BUCKET}/secret/data.rec"
 
 
+def test_a_job_reads_what_a_manifest_file_lists_object_by_object(aws):
+    name = aws.name("prep")
+    for key in ("listed/open/a.txt", "listed/secret/b.txt"):
+        aws.put(key)
+    aws.put(f"lists/{name}.json", f'[{{"prefix": "s3://{BUCKET}/listed/"}}, "open/a.txt", "secret/b.txt"]'.encode())
+    readable = [f"arn:aws:s3:::{BUCKET}/listed/open/*", f"arn:aws:s3:::{BUCKET}/lists/*"]
+    role = role_for(aws, aws.name("role"), *(allow("s3:GetObject", resource) for resource in readable))
+    source = {"S3Uri": f"s3://{BUCKET}/lists/{name}.json", "LocalPath": "/opt/ml/processing/input/listed"}
+    aws.processing(
+        name,
+        RoleArn=role,
+        ProcessingInputs=[
+            {"InputName": "listed", "S3Input": source | {"S3DataType": "ManifestFile", "S3InputMode": "File"}}
+        ],
+    )
+    job = aws.ended("describe_processing_job", "ProcessingJobStatus", ProcessingJobName=name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == f"ClientError: Data download failed:403 for s3://{BUCKET}/listed/secret/b.txt"
+
+
 def test_a_job_writes_only_where_its_role_may_write(aws):
     role = role_for(aws, aws.name("role"), allow("s3:GetObject", "*"))
     job = aws.trained(aws.name("train"), RoleArn=role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -59,6 +60,81 @@ def test_a_single_object_is_an_input_too(aws):
     )
     assert described(aws, name)["ProcessingJobStatus"] == "Completed"
     assert sorted(aws.keys("out2/data/")) == ["plan.json", "plan.json.bak"]  # S3Prefix means prefix
+
+
+def listed(uri: str) -> list[dict[str, object]]:
+    """Return an input that a manifest file lists."""
+    source = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/input/listed", "S3DataType": "ManifestFile"}
+    return [{"InputName": "listed", "S3Input": source | {"S3InputMode": "File"}}]
+
+
+def test_a_manifest_file_brings_in_what_it_lists_below_its_prefix(aws):
+    name = aws.name("prep")
+    for key in ("in6/a b+c é%.txt", "in6/deep/er.txt", "in6/deep/left.txt"):
+        aws.put(key, key.encode())
+    manifest = [{"prefix": f"s3://{BUCKET}/in6/"}, "a b+c é%.txt", "deep/er.txt"]
+    aws.put("lists/in6.json", json.dumps(manifest, ensure_ascii=False).encode())
+    aws.processing(
+        name,
+        ProcessingInputs=listed(f"s3://{BUCKET}/lists/in6.json"),
+        ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out6"),
+    )
+    assert described(aws, name)["ProcessingJobStatus"] == "Completed"
+    assert sorted(aws.keys("out6/listed/")) == ["a b+c é%.txt", "deep/er.txt"]
+    assert aws.get("out6/listed/deep/er.txt") == b"IN6/DEEP/ER.TXT"
+
+
+def test_a_suffix_is_appended_to_the_prefix_as_it_stands(aws):
+    name = aws.name("prep")
+    aws.put("in7/part-1/a.txt", b"one")
+    aws.put("lists/in7.json", json.dumps([{"prefix": f"s3://{BUCKET}/in7/part-"}, "1/a.txt"]).encode())
+    aws.processing(
+        name,
+        ProcessingInputs=listed(f"s3://{BUCKET}/lists/in7.json"),
+        ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out7"),
+    )
+    assert described(aws, name)["ProcessingJobStatus"] == "Completed"
+    assert aws.keys("out7/listed/") == ["1/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (None, "404|NoSuchKey"),
+        (b"{", "is no JSON"),
+        (b'{"prefix": "s3://contract-bucket/"}', "one or more suffixes"),
+        (b'[{"prefix": "s3://contract-bucket/"}]', "one or more suffixes"),
+        (b'[{"prefix": "s3://contract-bucket/"}, 7]', "one or more suffixes"),
+        (b'["in6/deep/er.txt"]', "must be a JSON array of a prefix"),
+        (b'[{"prefix": ""}, "a"]', "isn't an S3 URI"),
+        (b'[{"prefix": "s3://contract-bucket/"}, "nothing/here.txt"]', "404 for s3://contract-bucket/nothing/here.txt"),
+        (b'[{"prefix": "s3://contract-bucket/in6/"}, "../escape.txt"]', "leads out of the container's folder"),
+    ],
+)
+def test_a_manifest_file_that_cannot_be_followed_fails_the_job(aws, manifest, said):
+    name = aws.name("prep")
+    if manifest is not None:
+        aws.put(f"lists/{name}.json", manifest)
+    aws.processing(name, ProcessingInputs=listed(f"s3://{BUCKET}/lists/{name}.json"))
+    job = described(aws, name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert re.search(said, job["FailureReason"]), job["FailureReason"]
+
+
+def test_a_processing_input_is_no_augmented_manifest(aws):
+    inputs = listed(f"s3://{BUCKET}/lists/in6.json")
+    inputs[0]["S3Input"]["S3DataType"] = "AugmentedManifestFile"
+    with pytest.raises(ClientError, match=r"enum value set: \[ManifestFile, S3Prefix\]"):
+        aws.processing(aws.name("prep"), ProcessingInputs=inputs)
+
+
+def test_the_environment_of_the_request_reaches_the_container(aws):
+    name, uri = aws.name("prep"), f"s3://{BUCKET}/datasets/été pets/"
+    aws.processing(
+        name, Environment={"ECHO": "WHERE", "WHERE": uri}, ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out8")
+    )
+    assert described(aws, name)["Environment"]["WHERE"] == uri
+    assert aws.log("/aws/sagemaker/ProcessingJobs", f"{name}/algo-1-") == ["processing begins", uri]
 
 
 def test_a_failed_container_leaves_its_message_and_no_output(aws):

@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+AUGMENTED = {
+    "ChannelName": "train",
+    "DataSource": {"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://contract-bucket/a.manifest"}},
+}
+
 
 def code_and_message(refused) -> tuple[str, str]:
     error = refused.value.response["Error"]
@@ -101,6 +106,7 @@ def test_a_misspelt_parameter_is_refused(aws):
             "InstanceCount = 2",
         ),
         ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}}, "input mode Pipe"),
+        ({"InputDataConfig": [AUGMENTED]}, "S3DataType = AugmentedManifestFile"),
         ({"DebugHookConfig": {"S3OutputPath": "s3://bucket/x"}}, "DebugHookConfig.S3OutputPath"),
     ],
 )

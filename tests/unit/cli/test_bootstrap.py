@@ -98,3 +98,21 @@ def test_without_ensurepip_the_first_environment_is_made_another_way(
     assert tools == (["/opt/uv", "/opt/uv"] if has_uv else ["/usr/bin/python3", "/usr/bin/python3"])
     assert "--require-hashes" in ran[-1]
     assert bootstrap.UV_LOCK in ran[-1]
+
+
+@pytest.mark.parametrize(
+    ("names", "made"), [((), ["main", "prep"]), (("oracle",), ["oracle"]), (("main", "oracle"), ["main", "oracle"])]
+)
+def test_an_optional_environment_is_made_only_when_it_is_named(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], made: list[str]
+) -> None:
+    kinds = [bootstrap.MAIN, *(bootstrap.Environment(name, f".envs/{name}", ()) for name in ("prep", "oracle"))]
+    monkeypatch.setattr(bootstrap, "ENVIRONMENTS", [*kinds[:2], replace(kinds[2], optional=True)])
+    looked_at: list[str] = []
+    monkeypatch.setattr(bootstrap, "is_current", lambda one, version: not looked_at.append(one.name))
+    bootstrap.build(names)
+    assert looked_at == made
+
+
+def test_only_the_oracle_is_optional(bootstrap: ModuleType) -> None:
+    assert [one.name for one in bootstrap.ENVIRONMENTS if one.optional] == ["oracle"]

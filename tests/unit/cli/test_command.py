@@ -21,7 +21,7 @@ from dropspot_cli.project import Project
 from dropspot_cli.sentences import sentence
 from dropspot_local.cloud import Cloud, CloudError
 
-VERBS = ("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo")
+VERBS = ("up", "down", "push", "watch", "runs", "detect", "prepare", "env", "retrain", "teardown", "deploy", "demo")
 
 
 def dropspot(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector.channel import load_channel
+from detector.channel import Sample, load_channel
 from dropspot.errors import InvalidInputError
 from prep.recordio import frame, pack
 
@@ -52,7 +52,7 @@ def test_a_few_unreadable_pictures_are_left_out_and_logged(tmp_path: Path, caplo
 
 def test_many_unreadable_pictures_fail(tmp_path: Path) -> None:
     folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 4, (b"no picture", (BOX,)))
-    with pytest.raises(InvalidInputError, match="1 of 5 records cannot be read"):
+    with pytest.raises(InvalidInputError, match=r"1 of 5 pictures cannot be used, the first \(record 4\) because"):
         load(folder)
 
 
@@ -69,5 +69,15 @@ def test_no_box_at_all_fails(tmp_path: Path) -> None:
 def test_an_empty_file_and_no_file_fail(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="channel train is empty"):
         load(channel(tmp_path))
-    with pytest.raises(InvalidInputError, match=r"channel other has no \.rec file"):
+    with pytest.raises(InvalidInputError, match=r"channel other has no \.rec file and no picture"):
         load(tmp_path / "other")
+
+
+def test_a_cached_picture_from_a_file_can_still_be_read_as_it_came(tmp_path: Path) -> None:
+    (first, second) = load(channel(tmp_path, (jpeg(), (BOX,)), (jpeg(61), (BOX,))))
+    assert (first.compressed, second.compressed) == (jpeg(), jpeg(61))
+
+
+def test_a_cached_picture_from_a_pipe_says_that_only_its_pixels_are_kept() -> None:
+    with pytest.raises(ValueError, match="only kept decoded"):
+        Sample(np.empty((0, 5), np.float32), None, Image.new("RGB", (4, 4))).compressed  # noqa: B018 - it raises

@@ -49,3 +49,15 @@ def test_suppression_equals_the_plain_loop() -> None:
             if all(shared[place, other] <= 0.45 or classes[place] != classes[other] for other in kept):
                 kept.append(place)
         assert suppress(boxes, classes, 0.45).tolist() == kept
+
+
+def test_who_is_struck_strikes_no_one() -> None:
+    """A long chain of boxes each of which overlaps its neighbours alone: every second one stays."""
+    left = np.arange(40) * 0.2
+    chain = np.stack([left, np.zeros(40), left + 0.5, np.ones(40)], axis=1)
+    assert suppress(chain, np.zeros(40, int), 0.4).tolist() == list(range(0, 40, 2))
+
+
+def test_boxes_without_an_area_strike_no_one() -> None:
+    boxes = np.array([[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], [0, 0, 1, 1]])
+    assert suppress(boxes, np.zeros(3, int), 0.45).tolist() == [0, 1, 2]

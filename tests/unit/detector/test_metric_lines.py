@@ -29,4 +29,4 @@ def test_each_value_is_found_by_its_metric_and_no_other(metric: str) -> None:
     assert [name for name, match in found.items() if match] == [metric]
     match = found[metric]
     assert match is not None
-    assert float(match[1].strip("()")) == pytest.approx(value)
+    assert float(match[1]) == pytest.approx(value)

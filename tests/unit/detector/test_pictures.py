@@ -27,7 +27,7 @@ def colour_at(picture: Image.Image, x: int, y: int) -> tuple[int, ...]:
     return tuple(int(value) for value in np.asarray(picture)[y, x])
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_the_formats_are_told_by_content(kind: str) -> None:
     picture = read_picture(encoded(halves("RGB", (250, 0, 0), (0, 0, 250)), kind))
     assert picture.mode == "RGB"
@@ -94,7 +94,7 @@ def test_mutated_pictures_give_a_picture_or_a_sentence() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))
     rng = np.random.default_rng(4)
     outcomes = set()
-    for kind in ("JPEG", "PNG", "WEBP", "GIF"):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF"):
         original = np.frombuffer(encoded(noise, kind), np.uint8)
         for _ in range(100):
             mutated = original.copy()

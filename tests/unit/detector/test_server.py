@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -19,17 +20,25 @@ JPEG = {"content-type": "image/jpeg"}
 
 
 class PlannedModel:
-    """Answers with what a function says."""
+    """Answers with what a function says; is fit or broken as the test wants."""
 
     def __init__(self, answer: Callable[[bytes], Answer]) -> None:
         self.detect = answer
+        self.broken = False
+
+    def prove(self) -> None:
+        if self.broken:
+            raise RuntimeError("weights are gone")
 
 
 class Client:
-    """Sends single requests to a server without a network."""
+    """Sends single requests to a server without a network; without a model it has not been loaded yet."""
 
-    def __init__(self, answer: Callable[[bytes], Answer], **options: int) -> None:
-        self._app = DetectionServer(PlannedModel(answer), **({"workers": 2} | options)).app
+    def __init__(self, model: PlannedModel | None, **options: Any) -> None:
+        self.server = DetectionServer(**({"workers": 2, "max_body_bytes": 32 << 20} | options))
+        if model is not None:
+            self.server.take(model)
+        self._app = self.server.app
 
     def connected(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://server")
@@ -48,8 +57,8 @@ class Client:
         return self.request("POST", path, **options)
 
 
-def client(answer: Callable[[bytes], Answer] = lambda data: Answer(200, 100, ROWS), **options: int) -> Client:
-    return Client(answer, **options)
+def client(answer: Callable[[bytes], Answer] = lambda data: Answer(200, 100, ROWS), **options: Any) -> Client:
+    return Client(PlannedModel(answer), **options)
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -64,8 +73,29 @@ def refuse(error: Exception) -> Callable[[bytes], Answer]:
     return answer
 
 
-def test_ping_is_healthy() -> None:
-    assert client().get("/ping").status_code == 200
+def test_ping_is_healthy_once_the_model_is_proven() -> None:
+    waiting = Client(None)
+    refused = [waiting.get("/ping"), waiting.post("/invocations", content=b"picture", headers=JPEG)]
+    assert [response.status_code for response in refused] == [503, 503]
+    assert all("being loaded" in response.json()["error"] for response in refused)
+    assert refused[1].headers["retry-after"] == "1"
+    waiting.server.take(PlannedModel(lambda data: Answer(200, 100, ROWS)))
+    assert waiting.get("/ping").status_code == 200
+    assert waiting.post("/invocations", content=b"picture", headers=JPEG).status_code == 200
+
+
+def test_after_a_failure_the_model_is_proven_anew() -> None:
+    model = PlannedModel(refuse(RuntimeError("broken")))
+    patient = Client(model)
+    assert patient.post("/invocations", content=b"x", headers=JPEG).status_code == 500
+    assert patient.get("/ping").status_code == 200  # a single failure, and the model is fit
+    model.broken = True
+    assert patient.get("/ping").status_code == 200  # nothing has failed since
+    assert patient.post("/invocations", content=b"x", headers=JPEG).status_code == 500
+    response = patient.get("/ping")
+    assert (response.status_code, response.json()) == (503, {"error": "the model fails: RuntimeError"})
+    model.broken = False
+    assert patient.get("/ping").status_code == 200
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "image/png", "application/x-image", "IMAGE/JPEG; q=1"])
@@ -141,11 +171,76 @@ def test_beyond_a_bounded_queue_requests_are_told_to_come_again() -> None:
     assert [response.status_code for response in answered] == [200] * 9  # one at work, eight waiting
 
 
-def test_other_methods_and_paths_are_refused() -> None:
-    assert client().get("/invocations").status_code == 405
-    assert client().get("/models").status_code == 404
+def test_bodies_that_are_under_way_are_bounded_together() -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow_body(size: int) -> AsyncIterator[bytes]:
+        yield b"x" * size
+        begun.set()
+        await release.wait()
+        yield b"x"
+
+    async def crowd(crowded: Client) -> list[int]:
+        async with crowded.connected() as busy:
+            tasks = []
+            for size in (9, 9, 9, 9, 9):  # four times ten bytes may be kept
+                begun.clear()
+                tasks.append(asyncio.create_task(busy.post("/invocations", content=slow_body(size), headers=JPEG)))
+                await asyncio.wait({tasks[-1], asyncio.create_task(begun.wait())}, return_when="FIRST_COMPLETED")
+            release.set()
+            return [response.status_code for response in await asyncio.gather(*tasks)]
+
+    limited = client(max_body_bytes=10)
+    assert asyncio.run(crowd(limited)) == [200, 200, 200, 200, 503]
+    assert limited.post("/invocations", content=b"x" * 10, headers=JPEG).status_code == 200  # there is room again
 
 
-def test_a_batch_transform_learns_how_to_send() -> None:
-    told = client(max_body_bytes=32 << 20).get("/execution-parameters").json()
-    assert told == {"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 32}
+def test_a_body_that_takes_too_long_is_told_to_come_again() -> None:
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.sleep(20)
+
+    response = client(body_seconds=0.05).post("/invocations", content=stuck(), headers=JPEG)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert "did not arrive within 0.05 s" in response.json()["error"]
+
+
+def test_the_slowest_picture_is_known() -> None:
+    def slow(data: bytes) -> Answer:
+        time.sleep(0.2)
+        return Answer(200, 100, ROWS)
+
+    async def watch() -> float:
+        watched = client(slow)
+        async with watched.connected() as busy:
+            task = asyncio.create_task(busy.post("/invocations", content=b"x", headers=JPEG))
+            await asyncio.sleep(0.1)
+            longest = watched.server.longest_running()
+            await task
+        assert watched.server.longest_running() < 0.05
+        return longest
+
+    assert 0.02 < asyncio.run(watch()) < 0.2
+
+
+def test_an_answer_that_is_no_json_is_a_failure() -> None:
+    rows = np.array([[0, float("nan"), 0, 0, 1, 1]])
+    response = client(lambda data: Answer(2, 2, rows)).post("/invocations", content=b"x", headers=JPEG)
+    assert (response.status_code, response.json()) == (500, {"error": "inference failed: ValueError"})
+
+
+def test_other_methods_and_paths_are_refused_in_the_same_form() -> None:
+    for response, status in ((client().get("/invocations"), 405), (client().get("/models"), 404)):
+        assert response.status_code == status
+        assert list(response.json()) == ["error"]
+
+
+@pytest.mark.parametrize(("workers", "mebibytes"), [(2, 32), (3, 32), (8, 12), (200, 1)])
+def test_a_batch_transform_learns_how_to_send(workers: int, mebibytes: int) -> None:
+    """Payload times concurrency may not exceed 100 MB, or SageMaker refuses the job."""
+    told = client(workers=workers).get("/execution-parameters").json()
+    assert told == {
+        "MaxConcurrentTransforms": workers,
+        "BatchStrategy": "SINGLE_RECORD",
+        "MaxPayloadInMB": mebibytes,
+    }

@@ -16,10 +16,17 @@ def test_anchors_lie_around_their_cells_centres_size_by_size_then_ratio_by_ratio
     np.testing.assert_allclose(boxes[3], [0.65, 0.15, 0.85, 0.35], atol=1e-6)  # the next cell of the row
 
 
-def test_an_anchor_takes_the_box_it_overlaps_most_from_one_half_on() -> None:
+def test_an_anchor_takes_the_box_it_overlaps_most_beyond_one_half() -> None:
     anchors = np.array([[0, 0, 0.4, 0.4], [0, 0, 0.4, 0.3], [0.6, 0.6, 1, 1], [0.5, 0.5, 0.6, 0.6]])
     boxes = np.array([[0, 0, 0.4, 0.4], [0.6, 0.6, 0.9, 1]])
     assert match(anchors, boxes).tolist() == [0, 0, 1, -1]  # overlaps 1, .75, .75 and none
+
+
+def test_an_overlap_of_just_one_half_is_not_enough() -> None:
+    """The paper: "higher than a threshold (0.5)"; so has it MXNet's MultiBoxTarget."""
+    anchors = np.array([[0, 0, 1, 1], [0, 0, 1, 0.5], [0, 0, 0.5, 1]])
+    assert match(anchors, np.array([[0.0, 0.0, 1.0, 1.0]])).tolist() == [0, -1, -1]
+    assert match(anchors, np.array([[0.0, 0.0, 1.0, 1.0]]), threshold=0.49).tolist() == [0, 0, 0]
 
 
 def test_every_box_gets_its_best_anchor_even_below_the_threshold() -> None:

@@ -26,7 +26,8 @@ def run(
         (config / "hyperparameters.json").write_text(text)
     (config / "resourceconfig.json").write_text(json.dumps({"current_host": hosts[0], "hosts": hosts}))
     (root / "mxnet.py").write_text(mxnet)
-    path = os.pathsep.join(map(str, (root, ROOT / "detector_container", ROOT / "layers" / "shared")))
+    code = (ROOT / part for part in ("detector_container", "layers/shared", "layers/imaging"))
+    path = os.pathsep.join(map(str, (root, *code)))
     env = os.environ | {"PYTHONPATH": path, "DROPSPOT_ML_ROOT": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "detector.train"]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)

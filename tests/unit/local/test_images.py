@@ -16,7 +16,9 @@ def test_the_checkouts_images_run_in_their_own_environments():
     table = images.checkout_images(ROOT)
     prep = table.find(images.PREP_IMAGE)
     assert prep.command("any", "process") == ("/checkout/.envs/prep/bin/python", "-m", "prep")
-    assert prep.environment["PYTHONPATH"] == "/checkout/prep_container:/checkout/layers/shared"
+    assert prep.environment["PYTHONPATH"] == (
+        "/checkout/prep_container:/checkout/layers/shared:/checkout/layers/imaging"
+    )
     detector = table.find(images.DETECTOR_IMAGE)
     assert detector.command("any", "train") == ("/checkout/.envs/detector-train/bin/python", "-m", "detector.train")
     assert detector.command("any", "serve") == ("/checkout/.envs/detector-serve/bin/python", "-m", "detector.serve")

@@ -1,32 +1,20 @@
+import hashlib
 import io
 import random
+import struct
+import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageStat
 
-from prep.decoding import Decoded, DecodeTask, Undecodable, decode, fit, three_channels
-
-# What must become of each picture of the shared collection of odd ones.
-ODD = {
-    "broken.png": "corrupt_image",
-    "decompression_bomb.gif": "image_too_large",
-    "exif_typeerror.jpg": (800, 531),
-    "gif_named.jpg": (250, 202),
-    "hopper.gif": (128, 128),
-    "hopper.webp": (128, 128),
-    "hopper_gray.jpg": (128, 128),
-    "hopper_orientation_6.jpg": (128, 128),
-    "i_trns.png": (64, 64),
-    "l2rgb_read.bmp": "image_too_large",
-    "p_trns_single.png": (64, 64),
-    "pil_sample_cmyk.jpg": (100, 100),
-    "png_decompression_dos.png": "corrupt_image",
-    "rgba_png_named.jpg": (200, 150),
-    "truncated_image.png": "corrupt_image",
-    "truncated_jpeg.jpg": "corrupt_image",
-}
+from dropspot_imaging.upright import MAX_PIXELS, orientation, strips, three_channels, turned
+from prep.decoding import Decoded, DecodeTask, Undecodable, decode
+from prep.pixels import fitted_size
 
 
 def decoded(content: bytes | Path, folder: Path, shorter_side: int = 512) -> Decoded | Undecodable:
@@ -50,12 +38,29 @@ def blocks(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
     return picture.convert(mode)
 
 
+def noise(size: tuple[int, int], seed: int = 3) -> Image.Image:
+    """A picture of which no two parts are alike, with coarse and fine detail."""
+    draw = random.Random(seed)
+    fine = Image.frombytes("RGB", size, draw.randbytes(size[0] * size[1] * 3))
+    coarse = Image.frombytes("RGB", (4, 4), draw.randbytes(48)).resize(size, Image.Resampling.BICUBIC)
+    return Image.blend(coarse, fine, 0.2)
+
+
 def test_a_jpeg_that_fits_passes_through_byte_for_byte(tmp_path: Path) -> None:
     source = encoded(blocks(), "JPEG", quality=77)
     outcome = decoded(source, tmp_path)
     assert isinstance(outcome, Decoded)
     assert outcome.payload.read_bytes() == source
     assert not (tmp_path / "target.jpg").exists()
+
+
+def as_held(upright: Image.Image, stated: int, kind: str, **options: Any) -> bytes:
+    """The file of a camera that was held so that this orientation brings the picture upright."""
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the inverse of what a viewer does
+    stored = upright.transpose(Image.Transpose(undo[stated])) if stated in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = stated
+    return encoded(stored, kind, exif=exif, **options)
 
 
 MODES = {
@@ -80,15 +85,10 @@ def test_every_format_and_mode_becomes_a_three_channel_jpeg_of_the_same_look(kin
     assert max(dark) < 80 < 200 < min(bright)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stated", range(1, 9))
+def test_exif_orientation_is_applied(stated: int, tmp_path: Path) -> None:
     upright = blocks((96, 64))
-    # The inverse of what a viewer does, as a camera held that way stores it.
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
-    stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation in undo else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    outcome = decoded(encoded(stored, "JPEG", exif=exif, quality=95), tmp_path)
+    outcome = decoded(as_held(upright, stated, "JPEG", quality=95), tmp_path)
     assert isinstance(outcome, Decoded)
     assert (outcome.width, outcome.height) == (96, 64)
     with Image.open(outcome.payload) as result:
@@ -103,8 +103,8 @@ def test_the_shorter_side_is_brought_down_and_never_up(tmp_path: Path) -> None:
     assert (outcome.width, outcome.height, outcome.payload_width, outcome.payload_height) == (400, 300, 133, 100)
     with Image.open(outcome.payload) as result:
         assert result.size == (133, 100)
-    assert fit(blocks((400, 300)), 300).size == (400, 300)
-    assert fit(blocks((3, 3000)), 2).size == (2, 2000)
+    assert fitted_size(400, 300, 300) == (400, 300)
+    assert fitted_size(3, 3000, 2) == (2, 2000)
 
 
 def test_transparency_turns_white(tmp_path: Path) -> None:
@@ -122,29 +122,17 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_pixels_identify_a_picture_whatever_its_encoding(tmp_path: Path) -> None:
-    picture = blocks((300, 600))
-    outcomes = [decoded(encoded(picture, kind), tmp_path) for kind in ("PNG", "BMP", "TIFF")]
+    source = encoded(noise((300, 600)), "JPEG", quality=70)
+    with Image.open(io.BytesIO(source)) as picture:
+        picture.load()
+    outcomes = [
+        decoded(content, tmp_path) for content in (source, *(encoded(picture, k) for k in ("PNG", "BMP", "TIFF")))
+    ]
     assert len({o.pixel_digest for o in outcomes if isinstance(o, Decoded)}) == 1
-    turned = decoded(encoded(picture.transpose(Image.Transpose.ROTATE_90), "PNG"), tmp_path)
-    assert isinstance(turned, Decoded)
-    assert turned.pixel_digest != outcomes[0].pixel_digest
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_odd_pictures_have_their_expected_outcome(name: str, shared_datasets: Path, tmp_path: Path) -> None:
-    outcome = decoded(shared_datasets / "odd-images" / name, tmp_path)
-    if isinstance(outcome, Decoded):
-        assert (outcome.width, outcome.height) == ODD[name]
-        with Image.open(outcome.payload) as result:
-            result.load()
-            assert (result.format, result.mode) == ("JPEG", "RGB")
-    else:
-        assert outcome.code == ODD[name]
-        assert "0x" not in outcome.reason  # an address would change from run to run
-
-
-def test_the_collection_of_odd_pictures_is_covered(shared_datasets: Path) -> None:
-    assert {path.name for path in (shared_datasets / "odd-images").iterdir()} - {"LICENSE"} == set(ODD)
+    assert all(isinstance(o, Decoded) for o in outcomes)
+    on_its_side = decoded(encoded(picture.transpose(Image.Transpose.ROTATE_90), "PNG"), tmp_path)
+    assert isinstance(on_its_side, Decoded)
+    assert on_its_side.pixel_digest != outcomes[0].pixel_digest
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 200, 0.5, 0.97])
@@ -179,3 +167,138 @@ def test_trouble_with_the_disk_is_not_the_pictures_fault(tmp_path: Path) -> None
     source.write_bytes(encoded(blocks(), "PNG"))
     with pytest.raises(FileNotFoundError):
         decode(DecodeTask(0, source, 512, tmp_path / "no such folder" / "target.jpg"))
+
+
+@given(width=st.integers(1, 90), height=st.integers(1, 90), stated=st.integers(1, 8), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_every_orientation_gives_the_same_upright_pixels(width: int, height: int, stated: int, seed: int) -> None:
+    upright = noise((width, height), seed)
+    with TemporaryDirectory() as folder:
+        plain = decoded(encoded(upright, "PNG"), Path(folder))
+        held = decoded(as_held(upright, stated, "PNG"), Path(folder))
+    assert isinstance(plain, Decoded)
+    assert isinstance(held, Decoded)
+    assert (held.width, held.height, held.pixel_digest) == (width, height, plain.pixel_digest)
+
+
+@given(width=st.integers(8, 200), height=st.integers(8, 200), stated=st.integers(1, 8), side=st.integers(1, 220))
+@settings(max_examples=40, deadline=None)
+def test_a_turned_jpeg_is_what_pillow_makes_of_it(width: int, height: int, stated: int, side: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = stated
+    source = encoded(noise((width, height)), "JPEG", exif=exif)
+    with Image.open(io.BytesIO(source)) as opened:
+        as_png = encoded(turned(three_channels(opened), orientation(opened)), "PNG")
+    with TemporaryDirectory() as folder:
+        outcome, same = decoded(source, Path(folder), side), decoded(as_png, Path(folder), side)
+    assert isinstance(outcome, Decoded)
+    assert isinstance(same, Decoded)
+    assert outcome.pixel_digest == same.pixel_digest
+    assert (outcome.payload_width, outcome.payload_height) == (same.payload_width, same.payload_height)
+    assert min(outcome.payload_width, outcome.payload_height) <= side
+
+
+@given(width=st.integers(1, 150), height=st.integers(1, 150), rows=st.integers(1, 60), stated=st.integers(0, 8))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "CMYK", "1", "I;16", "I", "F"])
+def test_a_picture_in_strips_is_the_whole_picture(mode: str, width: int, height: int, rows: int, stated: int) -> None:
+    picture = noise((width, height))
+    if mode == "I;16":
+        picture = picture.convert("L").point(lambda v: v * 257, "I").convert("I;16")
+    elif mode == "RGBA":
+        picture.putalpha(picture.convert("L"))
+    else:
+        picture = picture.convert(mode)
+    whole = turned(three_channels(picture), stated)
+    assert b"".join(strip.tobytes() for strip in strips(picture, stated, rows)) == whole.tobytes()
+
+
+@given(width=st.integers(8, 300), height=st.integers(8, 300), side=st.integers(4, 300), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_the_same_file_gives_the_same_bytes_every_time(width: int, height: int, side: int, seed: int) -> None:
+    results = []
+    for kind in ("JPEG", "PNG"):
+        source = encoded(noise((width, height), seed), kind)
+        with TemporaryDirectory() as one, TemporaryDirectory() as other:
+            for folder in (one, other):
+                outcome = decoded(source, Path(folder), side)
+                assert isinstance(outcome, Decoded)
+                payload = outcome.payload.read_bytes()
+                assert hashlib.sha256(payload).hexdigest() == outcome.payload_digest
+                assert (payload == source) == (kind == "JPEG" and min(width, height) <= side)
+                results.append((payload, outcome.pixel_digest))
+    assert results[0] == results[1]
+    assert results[2] == results[3]
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind"), [(1.4, "JPEG"), (2.7, "JPEG"), (3.7, "JPEG"), (1.4, "PNG"), (5.3, "PNG"), (9, "PNG")]
+)
+def test_scaling_keeps_every_part_of_the_picture_in_its_place(factor: float, kind: str, tmp_path: Path) -> None:
+    size = (round(96 * factor), round(64 * factor))
+    smooth = Image.frombytes("RGB", (6, 4), random.Random(1).randbytes(72)).resize(size, Image.Resampling.BICUBIC)
+    outcome = decoded(encoded(smooth, kind, **({"quality": 98} if kind == "JPEG" else {})), tmp_path, shorter_side=64)
+    assert isinstance(outcome, Decoded)
+    with Image.open(outcome.payload) as result:
+        expected = smooth.resize(result.size, Image.Resampling.BOX)
+        assert max(ImageStat.Stat(ImageChops.difference(expected, result)).rms) < 6
+
+
+def damaged_jpeg(picture: Image.Image) -> bytes:
+    """A JPEG with a few bytes too many before its end: every pixel is there, the decoder complains."""
+    return encoded(picture, "JPEG")[:-2] + b"abcdef" * 10 + b"\xff\xd9"
+
+
+def test_a_jpeg_with_damage_that_decodes_completely_is_used_and_written_anew(tmp_path: Path) -> None:
+    picture = noise((64, 48))
+    outcome, clean = decoded(damaged_jpeg(picture), tmp_path), decoded(encoded(picture, "JPEG"), tmp_path)
+    assert isinstance(outcome, Decoded)
+    assert isinstance(clean, Decoded)
+    assert (outcome.remark, clean.remark) == ("damaged_image", "")
+    assert outcome.payload == tmp_path / "target.jpg"
+    assert outcome.pixel_digest == clean.pixel_digest
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_whose_data_stop_early_is_not_used_even_if_its_end_is_marked(options: Any, tmp_path: Path) -> None:
+    source = encoded(noise((200, 200)), "JPEG", **options)
+    outcome = decoded(source[: len(source) // 2] + b"\xff\xd9", tmp_path)
+    assert isinstance(outcome, Undecodable)
+    assert outcome.code == "corrupt_image"
+
+
+def test_a_jpeg_with_further_pictures_behind_it_is_written_anew(tmp_path: Path) -> None:
+    source = encoded(noise((64, 48)), "MPO", save_all=True, append_images=[noise((64, 48), 4)])
+    outcome = decoded(source, tmp_path)
+    assert isinstance(outcome, Decoded)
+    assert outcome.payload == tmp_path / "target.jpg"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_too_many_pixels_are_told_from_the_header(kind: str, tmp_path: Path) -> None:
+    source = bytearray(encoded(noise((16, 16)), kind))
+    side = int(MAX_PIXELS**0.5) + 1
+    if kind == "JPEG":
+        at = source.index(b"\xff\xc0") + 5
+        source[at : at + 4] = struct.pack(">HH", side, side)
+    else:
+        source[16:24] = struct.pack(">II", side, side)
+        source[29:33] = struct.pack(">I", zlib.crc32(source[12:29]))
+    outcome = decoded(bytes(source), tmp_path)
+    assert isinstance(outcome, Undecodable)
+    assert outcome.code == "image_too_large"
+
+
+def test_a_picture_too_long_for_a_jpeg_is_named_too_large(tmp_path: Path) -> None:
+    outcome = decoded(encoded(Image.new("RGB", (70_000, 2)), "PNG"), tmp_path)
+    assert outcome == Undecodable("image_too_large", "its 70000 x 2 are more than a JPEG's 65,500 pixels to a side")
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1\0\x20Exif\0\0", b"GIF89a", b"BM"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_hostile_bytes_never_raise(content: bytes, beginning: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        assert isinstance(decoded(beginning + content, Path(folder)), Undecodable | Decoded)

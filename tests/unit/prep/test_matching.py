@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -5,28 +7,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
-from prep.lists import ListedNames
+from prep.lists import GivenLists
 from prep.matching import match
 from prep.model import Annotation, Kind, SourceFile
+from prep.naming import PictureIndex
 from prep.quarantine import Quarantine
 
 
 def matched(
-    annotations: dict[str, str], pictures: list[str], folder: Path | None = None, listed: ListedNames | None = None
+    annotations: dict[str, str], pictures: list[str], folder: Path | None = None, layout: str = "voc"
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Annotation path to picture path, and what was left out; `annotations` maps a path to its <filename>."""
     quarantine = Quarantine()
     found = [
-        Annotation(SourceFile(path, Kind.ANNOTATION, Path(path)), named, None, ())
+        Annotation(SourceFile(path, Kind.ANNOTATION, Path(path)), named, None, (), layout)
         for path, named in annotations.items()
     ]
-    files = [
+    pairs = match(found, files(pictures, folder), GivenLists(), quarantine)
+    left_out = {e.file: e.code for e in quarantine.entries if e.left_out}
+    return {pair.annotation.file.path: pair.picture.path for pair in pairs}, left_out
+
+
+def files(pictures: Iterable[str], folder: Path | None = None) -> list[SourceFile]:
+    return [
         SourceFile(path, Kind.PICTURE, folder / path.replace("/", "_") if folder else Path(path), "", "JPEG")
         for path in pictures
     ]
-    pairs = match(found, files, listed or ListedNames(), quarantine)
-    left_out = {e.file: e.code for e in quarantine.entries if e.left_out}
-    return {pair.annotation.file.path: pair.picture.path for pair in pairs}, left_out
+
+
+def matched_entries(
+    stated: Sequence[str], pictures: list[str], *, file: str = "all.json", dataset_uri: str = "", part: str = ""
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Item to picture path, and the code by item, for a file that describes many pictures."""
+    quarantine = Quarantine()
+    source = SourceFile(file, Kind.ANNOTATION, Path(file))
+    found = [Annotation(source, name, None, (), "coco", part, str(number)) for number, name in enumerate(stated)]
+    pairs = match(found, files(pictures), GivenLists(), quarantine, dataset_uri=dataset_uri)
+    left_out = {e.item: e.code for e in quarantine.entries if e.left_out and e.file == file}
+    return {pair.annotation.item: pair.picture.path for pair in pairs}, left_out
 
 
 def test_the_named_picture_comes_before_the_one_called_alike() -> None:
@@ -102,20 +120,184 @@ def test_a_tie_between_different_pictures_is_not_guessed(tmp_path: Path) -> None
 
 
 def test_what_stays_single_is_named() -> None:
-    listed = ListedNames({"list.txt": {"a", "c", "d"}, "test.txt": {"c"}})
-    pairs, left_out = matched({"a.xml": "a.jpg", "e.xml": "e.jpg"}, ["a.jpg", "b.jpg", "c.jpg"], None, listed)
-    assert pairs == {"a.xml": "a.jpg"}
-    assert left_out == {
-        "e.xml": "annotation_without_image",
-        "b.jpg": "no_annotation",
-        "c.jpg": "listed_without_annotation",
-        "d": "listed_without_annotation",
-    }
+    assert matched({"a.xml": "a.jpg", "e.xml": "e.jpg"}, ["a.jpg", "b.jpg"]) == (
+        {"a.xml": "a.jpg"},
+        {"e.xml": "annotation_without_image", "b.jpg": "no_annotation"},
+    )
 
 
-def test_only_the_test_list_withholds_boxes_on_purpose() -> None:
-    listed = ListedNames({"list.txt": {"a", "b", "c"}, "test.txt": {"a", "b"}, "trainval.txt": {"b", "c"}})
-    assert [listed.withheld(name) for name in "abcd"] == [True, False, False, False]
+def test_yolo_labels_find_the_picture_of_their_part_only() -> None:
+    pairs, left_out = matched(
+        {"labels/train/1.txt": "", "labels/val/1.txt": "", "labels/train/2.txt": ""},
+        ["images/train/1.jpg", "images/val/1.jpg", "images/val/2.jpg"],
+        layout="yolo",
+    )
+    assert pairs == {"labels/train/1.txt": "images/train/1.jpg", "labels/val/1.txt": "images/val/1.jpg"}
+    assert left_out == {"labels/train/2.txt": "annotation_without_image", "images/val/2.jpg": "no_annotation"}
+
+
+def test_part_folders_above_images_and_labels() -> None:
+    pairs, left_out = matched(
+        {"train/labels/1.txt": "", "valid/labels/1.txt": "", "test/labels/2.txt": ""},
+        ["train/images/1.jpg", "valid/images/1.jpg", "train/images/2.jpg"],
+        layout="yolo",
+    )
+    assert pairs == {"train/labels/1.txt": "train/images/1.jpg", "valid/labels/1.txt": "valid/images/1.jpg"}
+    assert left_out == {"test/labels/2.txt": "annotation_without_image", "train/images/2.jpg": "no_annotation"}
+
+
+def test_a_part_that_the_whole_data_set_lies_in_says_nothing() -> None:
+    assert matched({"test/labels/1.xml": ""}, ["test/images/1.jpg"])[0] == {"test/labels/1.xml": "test/images/1.jpg"}
+
+
+def test_of_annotations_called_alike_the_nearest_takes_the_picture() -> None:
+    pairs, left_out = matched({"a/1.txt": "", "b/1.txt": ""}, ["images/b/1.jpg"], layout="yolo")
+    assert pairs == {"b/1.txt": "images/b/1.jpg"}
+    assert left_out == {"a/1.txt": "duplicate_annotation"}
+
+
+def test_a_stated_path_means_the_picture_with_most_of_its_folders() -> None:
+    pictures = ["data/train/1.jpg", "data/val/1.jpg", "data/1.jpg", "data/val/x/2.jpg"]
+    pairs, left_out = matched_entries(["val/1.jpg", "train/1.jpg", "/home/me/data/1.jpg", "y/2.jpg"], pictures)
+    assert pairs == {"0": "data/val/1.jpg", "1": "data/train/1.jpg", "2": "data/1.jpg", "3": "data/val/x/2.jpg"}
+    assert left_out == {}
+
+
+def test_another_folders_picture_is_not_taken_from_who_means_it() -> None:
+    pairs, left_out = matched_entries(["a/1.jpg", "b/1.jpg"], ["b/1.jpg"])
+    assert (pairs, left_out) == ({"1": "b/1.jpg"}, {"0": "annotation_without_image"})
+    pairs, left_out = matched_entries(["train/1.jpg"], ["val/1.jpg"])
+    assert (pairs, left_out) == ({}, {"0": "annotation_without_image"})
+
+
+def test_of_entries_for_one_picture_the_first_wins_by_number() -> None:
+    pairs, left_out = matched_entries(["x.jpg"] * 9 + ["1.jpg", "", "1.jpg"], ["1.jpg"])
+    assert pairs == {"9": "1.jpg"}
+    assert left_out["11"] == "duplicate_annotation"
+    assert left_out["10"] == "annotation_without_image"
+
+
+def test_the_part_that_the_annotations_state_decides_between_namesakes() -> None:
+    pictures = ["train2017/1.jpg", "val2017/1.jpg"]
+    for part, picture in (("train", "train2017/1.jpg"), ("validation", "val2017/1.jpg")):
+        assert matched_entries(["1.jpg"], pictures, part=part)[0] == {"0": picture}
+
+
+def test_a_file_of_many_entries_is_not_called_like_a_picture() -> None:
+    assert matched_entries(["gone.jpg"], ["all.jpg"]) == ({}, {"0": "annotation_without_image"})
+
+
+def test_a_uri_below_the_data_set_is_a_path_in_it() -> None:
+    stated = ["s3://b/datasets/pets/images/1.jpg", "s3://b/datasets/pets/other/2.jpg"]
+    pairs, left_out = matched_entries(stated, ["images/1.jpg", "images/2.jpg"], dataset_uri="s3://b/datasets/pets/")
+    assert pairs == {"0": "images/1.jpg"}
+    assert left_out == {"1": "annotation_without_image"}
+    # An archive at the top was unpacked without the folder it was once packed from.
+    assert matched_entries(stated[:1], ["1.jpg"], dataset_uri="s3://b/datasets/pets")[0] == {"0": "1.jpg"}
+
+
+def test_a_uri_elsewhere_is_the_picture_fetched_from_there_or_one_of_its_name_in_the_data_set() -> None:
+    pictures = ["s3://one/a/1.jpg", "s3://two/a/1.jpg", "photos/2.jpg"]
+    pairs, left_out = matched_entries(["s3://two/a/1.jpg", "s3://three/x/2.jpg", "s3://four/a/1.jpg"], pictures)
+    assert pairs == {"0": "s3://two/a/1.jpg", "1": "photos/2.jpg"}
+    assert left_out == {"2": "outside_reference"}
+
+
+def test_a_reference_that_no_input_reaches_says_what_to_do() -> None:
+    quarantine = Quarantine()
+    source = SourceFile("m.manifest", Kind.ANNOTATION, Path("m.manifest"))
+    match([Annotation(source, "s3://far/1.jpg", None, (), "manifest", "", "7")], [], GivenLists(), quarantine)
+    assert [(e.code, e.item) for e in quarantine.entries] == [("outside_reference", "7")]
+    assert (
+        "list the bucket 'far' in ExtraDataBuckets, or put the picture in the data set" in quarantine.entries[0].reason
+    )
+
+
+def test_a_test_folder_without_any_annotation_was_withheld_on_purpose() -> None:
+    quarantine = Quarantine()
+    found = [Annotation(SourceFile("a.json", Kind.ANNOTATION, Path("a")), "train2017/1.jpg", None, (), "coco")]
+    pictures = files(["train2017/1.jpg", "train2017/2.jpg", "test2017/3.jpg"])
+    match(found, pictures, GivenLists(), quarantine)
+    assert [(e.file, e.code, e.deliberate) for e in quarantine.sorted()] == [
+        ("test2017/3.jpg", "no_annotation", True),
+        ("train2017/2.jpg", "no_annotation", False),
+    ]
+
+
+def test_a_picture_whose_annotation_cannot_be_read_says_so() -> None:
+    quarantine = Quarantine()
+    quarantine.leave_out("labels/val/1.xml", "bad_annotation", "not XML")
+    match([], files(["images/train/1.jpg", "images/val/1.jpg"]), GivenLists(), quarantine)
+    reasons = {e.file: e.reason for e in quarantine.entries}
+    assert reasons["images/val/1.jpg"] == "labels/val/1.xml, which should describe it, cannot be used"
+    assert reasons["images/train/1.jpg"] == "no annotation describes it"
+
+
+@pytest.mark.parametrize(
+    ("picture", "stated"),
+    [
+        ("images/{0:06}.jpg", "{0:06}.jpg"),  # one folder
+        ("clips/{0:06}/frame.jpg", "clips/{0:06}/frame.jpg"),  # one name
+        ("clips/{0:06}/images/frame.jpg", "{0:06}/images/frame.jpg"),
+    ],
+)
+def test_many_pictures_take_time_in_proportion(picture: str, stated: str) -> None:
+    count = 20_000
+    started = time.process_time()
+    pairs, left_out = matched_entries(
+        [stated.format(number) for number in range(count)], [picture.format(number) for number in range(count)]
+    )
+    assert pairs == {str(number): picture.format(number) for number in range(count)}
+    assert left_out == {}
+    assert time.process_time() - started < 20  # comparing each with each takes minutes
+
+
+def test_many_pictures_of_one_name_between_common_folders_take_time_in_proportion() -> None:
+    numbers = range(5_000)
+    started = time.process_time()
+    pairs, _ = matched(
+        {f"data/labels/{number}/b/f.txt": "" for number in numbers},
+        [f"data/images/{number}/a/f.jpg" for number in numbers],
+        layout="yolo",
+    )
+    assert pairs == {f"data/labels/{number}/b/f.txt": f"data/images/{number}/a/f.jpg" for number in numbers}
+    assert time.process_time() - started < 10
+
+
+def test_the_same_tree_in_two_archives_is_told_apart_by_the_archive() -> None:
+    def archived(path: str, kind: Kind, archive: str) -> SourceFile:
+        return SourceFile(path, kind, Path(path), archive, "JPEG" if kind is Kind.PICTURE else "")
+
+    pictures = [archived("x/1.jpg", Kind.PICTURE, "a.zip"), archived("b.zip/x/1.jpg", Kind.PICTURE, "b.zip")]
+    sources = [archived("x/1.xml", Kind.ANNOTATION, "a.zip"), archived("b.zip/x/1.xml", Kind.ANNOTATION, "b.zip")]
+    pairs = match([Annotation(s, "1.jpg", None, ()) for s in sources], pictures, GivenLists(), Quarantine())
+    assert {p.annotation.file.path: p.picture.path for p in pairs} == {
+        "x/1.xml": "x/1.jpg", "b.zip/x/1.xml": "b.zip/x/1.jpg"
+    }  # fmt: skip
+    # The second archive alone has an annotation, so that its path met no other.
+    alone = archived("x/1.xml", Kind.ANNOTATION, "b.zip")
+    pairs = match([Annotation(alone, "1.jpg", None, ())], pictures, GivenLists(), Quarantine())
+    assert [p.picture.path for p in pairs] == ["b.zip/x/1.jpg"]
+
+
+trees = st.lists(st.lists(st.sampled_from("abcd"), max_size=5).map(tuple), unique=True, min_size=1, max_size=60)
+
+
+@given(trees, st.lists(st.sampled_from("abcde"), max_size=5), st.lists(st.sampled_from("abcde"), max_size=4))
+@seeded
+def test_of_few_and_of_many_namesakes_the_longest_trailing_path_is_found(
+    tree: list[tuple[str, ...]], stated: list[str], near: list[str]
+) -> None:
+    def shared(folders: tuple[str, ...]) -> int:
+        return next((n for n in range(min(len(folders), len(stated)), 0, -1) if folders[-n:] == tuple(stated[-n:])), 0)
+
+    # All pictures have the same content, so that ties are nobody's loss.
+    pictures = [SourceFile("/".join([*folders, "1.jpg"]), Kind.PICTURE, Path(__file__), "", "JPEG") for folders in tree]
+    asker = SourceFile("/".join([*near, "x.json"]), Kind.ANNOTATION, Path(__file__))
+    found = PictureIndex(pictures).find("/".join([*stated, "1.png"]), asker)
+    assert found is not None
+    assert found.folders == shared(tuple(found.picture.path.split("/")[:-1]))
+    assert found.folders == max(map(shared, tree))
 
 
 names = st.sampled_from(["a", "b", "c", "A", "x/a", "x/b", "y/a"])

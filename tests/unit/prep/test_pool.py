@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,39 @@ def test_workers_that_do_not_even_begin_end_the_job() -> None:
     with pytest.raises(RuntimeError, match="before it began"):
         list(decode_all(tasks(2), 2, decode_one=_FailsToArrive()))
     assert no_worker_is_left()
+
+
+def test_a_crash_or_a_hang_costs_no_picture_that_only_waited() -> None:
+    """One worker alone, so that the next picture always waits behind the one at hand."""
+    crashed = {t.number: a for t, a in decode_all(tasks(6), 1, decode_one=dies_on_three)}
+    assert [number for number, answer in crashed.items() if isinstance(answer, Undecodable)] == [3]
+    hung = {t.number: a for t, a in decode_all(tasks(5), 1, decode_one=hangs_on_two, timeout_seconds=1.5)}
+    assert [number for number, answer in hung.items() if isinstance(answer, Undecodable)] == [2]
+    assert (len(crashed), len(hung)) == (6, 5)
+    assert no_worker_is_left()
+
+
+def test_tasks_are_fetched_only_as_workers_become_free() -> None:
+    fetched = 0
+
+    def endless() -> Iterator[DecodeTask]:
+        nonlocal fetched
+        while True:
+            fetched += 1
+            yield DecodeTask(fetched, Path(str(fetched)), 100, Path("unused"))
+
+    answers = decode_all(endless(), 2, decode_one=outcome)
+    for taken in range(1, 31):
+        next(answers)
+        assert fetched <= taken + 2 * 2 + 1  # two for each worker, and one to see whether there are more
+    answers.close()
+    assert no_worker_is_left()
+
+
+def test_without_workers_the_tasks_are_answered_here_and_in_order() -> None:
+    answers = list(decode_all(iter(tasks(5)), 0, decode_one=outcome))
+    assert [task.number for task, _ in answers] == list(range(5))
+    assert {answer.pixel_digest for _, answer in answers if isinstance(answer, Decoded)} == {str(os.getpid())}
 
 
 def test_no_task_needs_no_worker() -> None:

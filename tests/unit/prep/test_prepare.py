@@ -12,11 +12,12 @@ from PIL import Image
 from unit.prep.minis import MiniDataset, picture_bytes, voc_xml
 
 from dropspot.errors import InvalidInputError
-from dropspot.preparation_plan import PreparationPlan
-from prep.pipeline import CHANNEL_WRITERS, prepare
+from dropspot.preparation_plan import OUTPUTS, PreparationPlan
+from prep.pipeline import prepare
 from prep.progress import Progress
 from prep.quarantine import CODES, Entry
 from prep.report import label_width
+from prep.writers.outputs import CHANNEL_WRITERS
 
 
 def test_the_outputs_are_those_of_the_contract(mini: MiniDataset) -> None:
@@ -30,7 +31,9 @@ def test_the_outputs_are_those_of_the_contract(mini: MiniDataset) -> None:
     }  # fmt: skip
     assert {f"test/images/{name}" for name in result.truth} == images
     assert json.loads(outputs["classes.json"]) == {"classes": ["cat", "dog"]}
-    assert sorted(path.name for path in result.paths.report.iterdir()) == ["quarantine.jsonl", "report.json"]
+    assert sorted(path.name for path in result.paths.report.iterdir()) == [
+        "quarantine.jsonl", "report.html", "report.json"
+    ]  # fmt: skip
     assert json.loads((result.paths.report / "report.json").read_text()) == result.report
 
 
@@ -173,7 +176,7 @@ def test_every_file_is_used_or_named(mini: MiniDataset) -> None:
         "images/badly.jpg": "no_annotation",
         "annotations/xmls/badly.xml": "bad_annotation",
         "images/outside.jpg": "no_usable_box",
-        "images/empty.jpg": "no_usable_box",
+        "images/empty.jpg": "no_object",
         "annotations/xmls/._empty.xml": "unsupported_file",
         "images/._x.jpg": "unsupported_file",
         "listed": "listed_without_annotation",
@@ -247,7 +250,7 @@ def test_a_small_class_is_trained_and_the_report_warns(mini: MiniDataset) -> Non
     result = mini.run()
     boxes = {c["name"]: c["boxes"] for c in result.report["classes"]}
     assert boxes["axolotl"] == {"train": 1, "validation": 0, "test": 0}
-    assert result.report["warnings"] == ["class 'axolotl' is not in validation or test: it has 1 pictures; it takes 3"]
+    assert result.report["warnings"] == ["class 'axolotl' is not in validation or test: it has 1 picture; it takes 3"]
 
 
 def test_awkward_names_do_not_hurt(mini: MiniDataset) -> None:
@@ -315,7 +318,7 @@ def test_a_data_set_that_cannot_be_used_says_why_in_one_sentence(build, plan, co
 
 
 def test_a_plan_for_every_output_and_a_writer_for_every_plan() -> None:
-    assert set(CHANNEL_WRITERS) == {"recordio"}
+    assert set(CHANNEL_WRITERS) == set(OUTPUTS)
 
 
 def test_the_label_width_has_room_to_spare() -> None:
@@ -347,17 +350,3 @@ def test_a_scratch_folder_elsewhere_serves_where_the_volume_is_not_ours(mini: Mi
     monkeypatch.setattr("os.access", lambda path, mode: path != mini.paths.work and real(path, mode))
     mini.good(9)
     assert prepare(mini.paths, PreparationPlan(), say=lambda line: None, workers=1)["images"]["used"] == 9
-
-
-def test_mxnet_packs_the_list_into_the_same_bytes(mini: MiniDataset, tmp_path: Path) -> None:
-    mx = pytest.importorskip("mxnet", reason="MXNet is only in the detector's training environment")
-    result = mini.good(20).run()
-    images = {record.record_id: record.image for record in result.records("train")}
-    packed = mx.recordio.MXIndexedRecordIO(str(tmp_path / "t.idx"), str(tmp_path / "t.rec"), "w")
-    for line in (result.paths.prepared / "train" / "train.lst").read_text().splitlines():
-        number, *label, _ = line.split("\t")  # as im2rec reads it with --pack-label --pass-through
-        header = mx.recordio.IRHeader(0, [float(value) for value in label], int(number), 0)
-        packed.write_idx(int(number), mx.recordio.pack(header, images[int(number)]))
-    packed.close()
-    assert (tmp_path / "t.rec").read_bytes() == (result.paths.prepared / "train" / "train.rec").read_bytes()
-    assert (tmp_path / "t.idx").read_bytes() == (result.paths.prepared / "train" / "train.idx").read_bytes()

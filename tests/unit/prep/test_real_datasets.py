@@ -78,5 +78,12 @@ def test_bccd_with_its_own_lists_and_two_boxes_without_area(mini: MiniDataset, s
         ("BCCD/Annotations/BloodImage_00343.xml", 3, "degenerate_box"),
         ("LICENSE", None, "unsupported_file"),
     ]
-    assert report["splits"]["train"]["max_boxes"] == 30
+    # The lines of its train.txt, val.txt and test.txt; trainval.txt repeats the first two.
+    assert {side: part["images"] for side, part in report["splits"].items()} == {
+        "train": 205, "validation": 87, "test": 72
+    }  # fmt: skip
+    assert report["split"]["how"] == "lists"
+    assert {part["max_boxes"] for part in report["splits"].values()} == {28, 30, 24}
     assert report["label_width"] >= 2 + 5 * 30
+    # 625 of its coordinates are 1 and none is 0; 555 are the width or height.
+    assert report["conventions"]["voc"]["first_pixel"] == 1

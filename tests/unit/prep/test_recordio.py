@@ -1,4 +1,3 @@
-import random
 import struct
 from pathlib import Path
 
@@ -100,23 +99,3 @@ def test_a_record_too_long_for_its_length_field_is_refused() -> None:
 
     with pytest.raises(ValueError, match="at most"):
         frame(Endless())
-
-
-def test_mxnet_itself_writes_the_same(tmp_path: Path) -> None:
-    mx = pytest.importorskip("mxnet", reason="MXNet is only in the detector's training environment")
-    draw = random.Random(1)
-    ours = RecordWriter(tmp_path / "ours.rec", tmp_path / "ours.idx")
-    theirs = mx.recordio.MXIndexedRecordIO(str(tmp_path / "theirs.idx"), str(tmp_path / "theirs.rec"), "w")
-    with ours:
-        for key in range(500):
-            image = b"".join(draw.choice([MAGIC, b"a", b"bc", b"dddd", MAGIC[:2]]) for _ in range(draw.randrange(12)))
-            label = [2.0, 5.0] + [draw.choice([0.0, 1.0, 1 / 3, 0.1234567]) for _ in range(5 * (key % 4))]
-            payload = pack(key, label, image)
-            assert payload == mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), image)
-            ours.write(key, payload)
-            theirs.write_idx(key, payload)
-    theirs.close()
-    assert (tmp_path / "ours.rec").read_bytes() == (tmp_path / "theirs.rec").read_bytes()
-    assert (tmp_path / "ours.idx").read_bytes() == (tmp_path / "theirs.idx").read_bytes()
-    back = mx.recordio.MXRecordIO(str(tmp_path / "ours.rec"), "r")
-    assert [back.read() for _ in range(500)] == list(read_records(tmp_path / "theirs.rec"))

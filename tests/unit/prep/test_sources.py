@@ -71,7 +71,7 @@ def test_everything_else_is_left_out_by_name(mini, tmp_path: Path) -> None:
         "README": b"read me",
         "annotations/trimaps/a.png": b"\x89PNG\r\n\x1a\n",
         "more.rar": b"Rar!",
-        "notes.txt": b"not a list",
+        "notes.csv": b"not a list",
     }
     for path, data in content.items():
         mini.put(path, data)
@@ -84,10 +84,41 @@ def test_everything_else_is_left_out_by_name(mini, tmp_path: Path) -> None:
 
 def test_a_plan_and_lists_are_recognised() -> None:
     assert classify("training.json", b"{}").kind is Kind.PLAN
-    assert classify("other/training.json", b"{}").kind is Kind.OTHER
+    assert classify("other/training.json", b"{}").kind is Kind.ANNOTATION
     assert classify("annotations/trainval.txt", b"").kind is Kind.LIST
     assert classify("VOC/ImageSets/Main/aeroplane_val.txt", b"").kind is Kind.LIST
-    assert classify("VOC/ImageSets/Layout/odd.txt", b"").kind is Kind.OTHER
+    assert classify("VOC/ImageSets/Layout/odd.txt", b"").kind is Kind.ANNOTATION
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("a.xml", Kind.ANNOTATION),
+        ("train/_annotations.coco.json", Kind.ANNOTATION),
+        ("output.manifest", Kind.ANNOTATION),
+        ("lines.JSONL", Kind.ANNOTATION),
+        ("labels/a.txt", Kind.ANNOTATION),
+        ("README.txt", Kind.ANNOTATION),  # its reader looks closer
+        ("data.yaml", Kind.NAMES),
+        ("labels/classes.txt", Kind.NAMES),
+        ("obj.names", Kind.NAMES),
+        ("train/_darknet.labels", Kind.NAMES),
+        ("a.csv", Kind.OTHER),
+        ("a.jpg (2)", Kind.PICTURE),
+        ("a.json (2)", Kind.ANNOTATION),
+    ],
+)
+def test_what_may_hold_annotations_or_classes_is_told_by_its_name(path: str, kind: Kind) -> None:
+    assert classify(path, b"").kind is kind
+
+
+def test_a_label_of_a_picture_called_like_a_list_is_no_list() -> None:
+    label = b"0 0.516406 0.425781 0.096875 0.154688\n"
+    for name in ("test.txt", "train.txt", "classes.txt"):
+        assert classify(f"labels/{name}", label).kind is Kind.ANNOTATION
+    assert classify("annotations/test.txt", b"Abyssinian_201 1 1 1\n").kind is Kind.LIST
+    assert classify("annotations/test.txt", b"000201 1 1 1\n").kind is Kind.LIST
+    assert classify("VOC/ImageSets/Main/test.txt", label).kind is Kind.LIST
 
 
 def test_a_picture_is_known_by_its_content_or_its_name() -> None:
@@ -236,6 +267,18 @@ def test_a_file_too_large_for_its_kind_is_left_out(mini, tmp_path: Path, monkeyp
     used, left_out = collected(mini, tmp_path)
     assert list(used) == ["fine.jpg"]
     assert left_out == {"loose.jpg": "file_too_large", "packed.jpg": "file_too_large"}
+
+
+def test_documents_for_many_pictures_may_be_larger_than_those_for_one(mini, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("prep.sources.MAX_TEXT_BYTES", 1000)
+    names = ("a.json", "a.jsonl", "a.manifest", "a.xml", "a.txt", "a.yaml", "train.txt")
+    for name in names:
+        mini.put(name, b" " * 1001)
+    mini.zip("packed.zip", {f"packed/{name}": b" " * 1001 for name in names})
+    used, left_out = collected(mini, tmp_path)
+    assert set(used) == {f"{folder}{name}" for folder in ("", "packed/") for name in names[:3]}
+    assert set(left_out.values()) == {"file_too_large"}
+    assert len(left_out) == 8
 
 
 def test_members_with_the_same_path_are_told_apart(mini, tmp_path: Path) -> None:

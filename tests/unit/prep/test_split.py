@@ -10,7 +10,9 @@ from unit.prep.minis import seeded
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import SPLITS, Split
+from prep.given_parts import PARTS, Division
 from prep.model import Box, Kind, LabelledPicture, SourceFile
+from prep.quarantine import Quarantine
 from prep.split import split
 
 
@@ -118,3 +120,103 @@ def test_the_seed_decides_and_names_do_not() -> None:
 def test_too_few_pictures_say_so(count: int) -> None:
     with pytest.raises(InvalidInputError, match="too few to split: nothing is left for"):
         split([picture(i, "a") for i in range(count)], Split())
+
+
+def followed(pictures: list[LabelledPicture], parts: list[str], conflicts: dict[str, str] | None = None) -> Division:
+    given = {p.source.path: part for p, part in zip(pictures, parts, strict=True) if part}
+    return Division("lists", "the lists", given, conflicts or {})
+
+
+def test_a_division_of_three_parts_is_followed_exactly() -> None:
+    pictures = [picture(i, "ab"[i % 2]) for i in range(12)]
+    parts = ["train"] * 5 + ["validation"] * 4 + ["test"] * 3
+    quarantine = Quarantine()
+    shared = split(pictures, Split(), followed(pictures, parts), quarantine)
+    assert side_of(shared) == {p.source.path: part for p, part in zip(pictures, parts, strict=True)}
+    assert quarantine.entries == []
+    # The sides are shuffled all the same: records in the order of a list would be read so.
+    assert [p.source.path for p in shared["train"]] != [p.source.path for p in pictures[:5]]
+
+
+@pytest.mark.parametrize("held_out", ["validation", "test"])
+@pytest.mark.parametrize("training", ["train", "trainval"])
+def test_with_one_part_held_out_validation_is_drawn_from_training(training: str, held_out: str) -> None:
+    pictures = [picture(i, "ab"[i % 2]) for i in range(100)]
+    parts = [training] * 80 + [held_out] * 20
+    shared = split(pictures, Split(0.7, 0.1, 0.2), followed(pictures, parts))
+    assert {p.source.path for p in shared["test"]} == {p.source.path for p in pictures[80:]}
+    assert len(shared["validation"]) == 80 // 8
+    assert {box.name for p in shared["validation"] for box in p.boxes} == {"a", "b"}
+
+
+def test_a_class_that_is_rare_in_the_training_part_stays_in_training() -> None:
+    pictures = [picture(i, "a") for i in range(10)] + [picture(10, "b"), picture(11, "b"), picture(12, "b")]
+    shared = split(pictures, Split(), followed(pictures, ["train"] * 11 + ["test"] * 2))
+    assert "p10_0.jpg" in {p.source.path for p in shared["train"]}
+
+
+def test_a_training_part_too_small_for_validation_says_so() -> None:
+    pictures = [picture(i, "ab"[i % 2]) for i in range(6)]
+    with pytest.raises(InvalidInputError, match="2 different usable pictures are too few to draw validation from"):
+        split(pictures, Split(), followed(pictures, ["train"] * 2 + ["test"] * 4))
+
+
+@pytest.mark.parametrize(("part", "complaint"), [("train", "to hold out"), ("test", "to train on")])
+def test_parts_that_leave_a_side_empty_say_so(part: str, complaint: str) -> None:
+    pictures = [picture(i, "a") for i in range(9)]
+    with pytest.raises(InvalidInputError, match=f"own parts leave no usable picture {complaint}"):
+        split(pictures, Split(), followed(pictures, [part] * 9))
+
+
+def test_what_no_list_names_is_trained_on_with_a_remark() -> None:
+    pictures = [picture(i, "a") for i in range(8)] + [picture(7, "b", 1)]
+    parts = ["train"] * 4 + ["validation", "test", "", "test", ""]
+    quarantine = Quarantine()
+    shared = split(pictures, Split(), followed(pictures, parts), quarantine)
+    assert side_of(shared)["p6_0.jpg"] == "train"
+    assert side_of(shared)["p7_1.jpg"] == "test"  # it has the pixels of one that is listed
+    assert [(e.file, e.code, e.left_out) for e in quarantine.entries] == [("p6_0.jpg", "not_listed", False)]
+
+
+def test_conflicts_of_used_pictures_are_remarked_on() -> None:
+    pictures = [picture(i, "a") for i in range(3)]
+    quarantine = Quarantine()
+    division = followed(pictures, ["train", "validation", "test"], {"p2_0.jpg": "both", "copy.jpg": "both"})
+    split(pictures, Split(), division, quarantine)
+    assert [(e.file, e.code, e.reason) for e in quarantine.entries] == [("p2_0.jpg", "split_conflict", "both")]
+
+
+def test_a_division_by_content_is_drawn() -> None:
+    pictures = [picture(i, "a") for i in range(40)]
+    assert split(pictures, Split(), Division("content", "as ever"), Quarantine()) == split(pictures, Split())
+
+
+@given(collections, st.lists(st.sampled_from([*PARTS, ""]), min_size=60, max_size=60), st.randoms())
+@seeded
+def test_followed_parts_lose_double_and_leak_nothing_in_any_order(
+    pictures: list[LabelledPicture], parts: list[str], shuffler: random.Random
+) -> None:
+    division = followed(pictures, parts[: len(pictures)])
+
+    def result() -> dict[str, list[LabelledPicture]] | str:
+        try:
+            return split(pictures, Split(), division)
+        except InvalidInputError as error:
+            return str(error)
+
+    shared = result()
+    shuffler.shuffle(pictures)
+    assert result() == shared
+    if isinstance(shared, str):
+        return
+    assert Counter(p for side in shared.values() for p in side) == Counter(pictures)
+    sides = [{p.pixel_digest for p in shared[side]} for side in SPLITS]
+    assert all(sides)
+    assert len(set.union(*sides)) == sum(len(side) for side in sides)
+    given = set(division.parts.values()) & {"validation", "test"}
+    for one in pictures:
+        part = division.parts.get(one.source.path, "")
+        if part == "test" or (part == "validation" and len(given) == 1):
+            assert one in shared["test"]
+        if part == "validation":
+            assert one not in shared["train"]

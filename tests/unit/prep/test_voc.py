@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
+from dropspot.preparation_plan import PreparationPlan
 from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
@@ -15,7 +16,7 @@ LABELIMG = """<annotation verified="yes">
   <object><name>WBC</name><difficult>0</difficult>
     <bndbox><xmin>260</xmin><ymin>177</ymin><xmax>491.5</xmax><ymax>376</ymax></bndbox></object>
   <object><bndbox><ymax>4</ymax><xmax>3</xmax><ymin>2</ymin><xmin>1</xmin></bndbox><difficult>1</difficult>
-    <name>red cell </name></object>
+    <truncated>1</truncated><name>red cell </name></object>
 </annotation>"""
 
 
@@ -23,7 +24,7 @@ def read(text: str | bytes, folder: Path) -> tuple[list[Annotation], list[tuple[
     path = folder / "a.xml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     quarantine = Quarantine()
-    annotations = read_annotations([SourceFile("a.xml", Kind.ANNOTATION, path)], quarantine)
+    annotations = read_annotations([SourceFile("a.xml", Kind.ANNOTATION, path)], PreparationPlan(), quarantine)
     return annotations, [(entry.code, entry.box) for entry in quarantine.entries]
 
 
@@ -33,7 +34,7 @@ def test_an_annotation_is_read_whatever_the_order_of_its_elements(tmp_path: Path
     assert annotation.claimed_size == (640, 480)
     assert annotation.boxes == (
         StatedBox(0, "WBC", 260, 177, 491.5, 376),
-        StatedBox(1, "red cell", 1, 2, 3, 4, difficult=True),
+        StatedBox(1, "red cell", 1, 2, 3, 4, difficult=True, truncated=True),
     )
     assert entries == []
 
@@ -90,6 +91,20 @@ def test_a_size_that_makes_no_sense_is_no_claim(size: str, tmp_path: Path) -> No
     (annotation,), entries = read(f"<annotation><size>{size}</size></annotation>", tmp_path)
     assert annotation.claimed_size is None
     assert entries == []
+
+
+def test_more_boxes_than_anyone_draws_are_no_annotation(tmp_path: Path) -> None:
+    one = "<object><name>a</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+    (annotation,), entries = read(f"<annotation>{one * 10_000}</annotation>", tmp_path)
+    assert len(annotation.boxes) == 10_000
+    assert entries == []
+    assert read(f"<annotation>{one * 10_001}</annotation>", tmp_path) == ([], [("too_many_boxes", None)])
+
+
+def test_elements_nested_a_million_deep_do_no_harm(tmp_path: Path) -> None:
+    deep = "<annotation>" + "<a>" * 1_000_000 + "</a>" * 1_000_000 + "</annotation>"
+    annotations, entries = read(deep, tmp_path)
+    assert annotations or entries
 
 
 @given(st.data())

@@ -138,6 +138,12 @@ class _Resolver:
             case "Fn::Join":
                 separator, parts = argument
                 return separator.join(map(str, self.resolve(parts)))
+            case "Fn::Split":
+                separator, text = self.resolve(argument)
+                return text.split(separator)
+            case "Fn::Select":
+                index, items = argument
+                return self.resolve(items)[int(index)]
             case "Fn::FindInMap":
                 mapping, first, second = map(self.resolve, argument)
                 return self._template["Mappings"][mapping][first][second]

@@ -8,7 +8,14 @@ import pytest
 from handlers import FUNCTIONS, load_handler
 from unit.template.deployed import Stack, deploy
 
-PREPARATION = {"PREP_IMAGE", "PREP_INSTANCE_TYPE", "SAGEMAKER_ROLE_ARN", "ALGORITHM", "PLAN_DEFAULTS"}
+PREPARATION = {
+    "EXTRA_DATA_BUCKETS",
+    "PREP_IMAGE",
+    "PREP_INSTANCE_TYPE",
+    "SAGEMAKER_ROLE_ARN",
+    "ALGORITHM",
+    "PLAN_DEFAULTS",
+}
 # What each function is told beyond what all are told.
 TOLD = {
     "api": set[str](),
@@ -20,7 +27,7 @@ TOLD = {
     "start_evaluation": {"TRAINING_IMAGE", "SAGEMAKER_ROLE_ARN", "EVALUATION_INSTANCE_TYPE"},
     "start_preprocessing": PREPARATION | {"DATASET_QUEUE_URL", "SETTLE_SECONDS"},
     "start_retraining": PREPARATION | {"SERVED_DATASET"},
-    "start_training": {"TRAINING_IMAGE", "ALGORITHM", "SAGEMAKER_ROLE_ARN"},
+    "start_training": {"EXTRA_DATA_BUCKETS", "TRAINING_IMAGE", "ALGORITHM", "SAGEMAKER_ROLE_ARN"},
 }
 COMMON = {"APP_NAME", "BUCKET_NAME", "ENDPOINT_NAME"}
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from unit.template.deployed import ACCOUNT, PHYSICAL, REGION, Stack
+from unit.template.deployed import ACCOUNT, PHYSICAL, REGION, Stack, deploy
 from unit.template.permissions import allows, listed
 
 RUN = "pets-0123456789"
@@ -19,6 +19,7 @@ STEPS = [
 ]
 ALL = [*STEPS, "DetectObjects", "Api"]
 BEGINNERS = {"StartPreprocessing", "StartRetraining"}
+LOOKING_AT_DATA = BEGINNERS | {"StartTraining"}
 
 
 def role(name: str) -> str:
@@ -78,13 +79,14 @@ def test_who_may_do_what_at_sagemaker(stack: Stack, action: str, resource: str, 
 @pytest.mark.parametrize(
     ("action", "key", "who"),
     [
-        ("s3:GetObject", "datasets/pets/training.json", BEGINNERS),
+        ("s3:GetObject", "datasets/pets/training.json", LOOKING_AT_DATA),
         ("s3:GetObject", "images/cat.jpg", {"DetectObjects"}),
         ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL)),
         ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "Api"}),
         ("s3:GetObject", "endpoint/champion.json",
          {"DeployModel", "ReconcileEndpoint", "StartRetraining", "DetectObjects", "Api"}),
         ("s3:PutObject", f"runs/{RUN}/failure.json", set(STEPS)),
+        ("s3:PutObject", f"runs/{RUN}/references/photos.json", set(STEPS)),
         ("s3:PutObject", f"open-runs/{RUN}", BEGINNERS),
         ("s3:PutObject", "detections/cat.jpg.json", {"DetectObjects"}),
         ("s3:PutObject", "endpoint/desired.json", {"DeployModel", "ReconcileEndpoint"}),
@@ -156,7 +158,8 @@ def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_m
         ),
         ("s3:PutObject", s3("datasets/pets/images.tar.gz"), False),
         ("s3:DeleteObject", s3(f"runs/{RUN}/run.json"), False),
-        ("s3:GetObject", s3("images/cat.jpg"), False),
+        ("s3:GetObject", s3("images/cat.jpg"), True),  # a manifest may refer to it
+        ("s3:PutObject", s3("images/cat.jpg"), False),
         ("s3:PutObject", s3("endpoint/desired.json"), False),
         ("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:y", False),
         ("sagemaker:CreateEndpoint", sagemaker("endpoint/dropspot-endpoint"), False),
@@ -165,6 +168,32 @@ def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_m
 )
 def test_what_sagemaker_s_jobs_and_endpoints_may_do(stack: Stack, action: str, resource: str, allowed: bool) -> None:
     assert allows(stack.statements("SageMakerRole"), action, resource) is allowed
+
+
+@pytest.mark.parametrize("names", ["photos", "photos,more", "a11,b22,photos,c33,more"])
+def test_those_who_look_at_data_and_the_jobs_may_read_the_extra_buckets_and_no_other(names: str) -> None:
+    stack = deploy(ExtraDataBuckets=names)
+    for name in names.split(","):
+        bucket = f"arn:aws:s3:::{name}"
+        assert those_who_may(stack, "s3:ListBucket", bucket) == LOOKING_AT_DATA
+        assert those_who_may(stack, "s3:GetObject", f"{bucket}/a/b.jpg") == LOOKING_AT_DATA
+        assert those_who_may(stack, "s3:PutObject", f"{bucket}/a/b.jpg") == set()
+        assert allows(stack.statements("SageMakerRole"), "s3:ListBucket", bucket)
+        assert allows(stack.statements("SageMakerRole"), "s3:GetObject", f"{bucket}/a/b.jpg")
+        assert not allows(stack.statements("SageMakerRole"), "s3:PutObject", f"{bucket}/a/b.jpg")
+        for other in (f"{bucket}2", "arn:aws:s3:::other", "arn:aws:s3:::"):
+            assert those_who_may(stack, "s3:ListBucket", other) == set()
+            assert not allows(stack.statements("SageMakerRole"), "s3:GetObject", f"{other}/a/b.jpg")
+
+
+def test_without_extra_buckets_there_is_no_policy_for_them(stack: Stack) -> None:
+    policies = stack.of_type("AWS::IAM::ManagedPolicy")
+    assert deploy(ExtraDataBuckets="photos").of_type("AWS::IAM::ManagedPolicy").keys() - policies.keys() == {
+        "ReadExtraDataPolicy"
+    }
+    attached = [properties.get("ManagedPolicyArns", []) for properties in stack.of_type("AWS::IAM::Role").values()]
+    assert all("ReadExtraDataPolicy" not in arns for arns in attached)
+    assert "ManagedPolicyArns" not in stack.properties("SageMakerRole")
 
 
 def test_metrics_of_the_jobs_stay_in_sagemaker_s_namespaces(stack: Stack) -> None:

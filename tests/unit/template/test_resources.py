@@ -105,6 +105,8 @@ LOCAL_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:lo
     [
         ("AppName", ["dropspot", "a1"], ["", "a", "Dropspot", "drop-spot", "1app", "a" * 17]),
         ("ServedDataset", ["", "oxford pets", "été"], ["a/b", "/"]),
+        ("ExtraDataBuckets", ["", "photos", "a-1,b.2,c33,d44,e55"],
+         ["a", "Photos", "a b", "photos,", ",photos", "photos, more", "a-1,b-2,c-3,d-4,e-5,f-6", "s3://photos"]),
         ("TrainingAlgorithm", ["built-in", LOCAL_IMAGE, f"{LOCAL_IMAGE.rpartition(':')[0]}@sha256:{'a' * 64}"],
          ["", "builtin", "detector:latest", LOCAL_IMAGE.rpartition(":")[0]]),
         ("PrepImage", [LOCAL_IMAGE], ["", "built-in"]),

@@ -1,0 +1,60 @@
+"""Rounds of runs, the programs taking turns, and the numbers that come of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from programs import Run
+
+Way = Callable[[], Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The least, the middle and the most of several measurements."""
+
+    least: float
+    middle: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(min(values), statistics.median(values), max(values))
+
+    def text(self, digits: int = 0) -> str:
+        return " / ".join(f"{value:,.{digits}f}" for value in (self.least, self.middle, self.most))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Every run of each way, by the way's name, in the order of the rounds."""
+
+    runs: Mapping[str, Sequence[Run]]
+
+    def rates(self, way: str) -> Spread:
+        return Spread.of([run.rate for run in self.runs[way]])
+
+    def whole_rates(self, way: str) -> Spread:
+        return Spread.of([run.whole_rate for run in self.runs[way]])
+
+    def ratio(self, way: str, other: str) -> Spread:
+        """How many times as fast one way was as another, round by round."""
+        return Spread.of([a.rate / b.rate for a, b in zip(self.runs[way], self.runs[other], strict=True)])
+
+    def seconds(self, way: str, phase: str) -> float:
+        """The median of one phase (`start_up`, `working`, `finishing`) or of the processor time (`cpu`)."""
+        return float(statistics.median(getattr(run, phase) for run in self.runs[way]))
+
+
+def take_turns(ways: Mapping[str, Way], rounds: int, say: Callable[[str], None]) -> Measured:
+    """Run every way once per round, in the given order."""
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for number in range(rounds):
+        for name, way in ways.items():
+            run = way()
+            runs[name].append(run)
+            say(f"round {number + 1}/{rounds}: {name}: {run.rate:,.1f} pictures/s")
+    return Measured(runs)

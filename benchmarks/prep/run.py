@@ -1,0 +1,192 @@
+"""Preparation against MXNet's im2rec on this machine: `python benchmarks/prep/run.py [--quick]`, or `make bench-prep`.
+
+Prints Markdown on standard output, and on standard error what it is at. docs/benchmarks.md says what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import datasets
+import machine
+import measuring
+import programs
+import quality
+import report
+from datasets import Benchmarked
+from measuring import Measured, Way
+from pictures import HUGE, LARGE, SMALL
+from report import Verdict
+
+SIDE = 512
+NO_LIMIT = 4096  # the largest shorter side that a plan takes: nothing here is larger
+COMPARED = 400  # pictures whose PSNR is taken
+WORKER_MIB = 300
+MORE_MIB = 16  # that a worker may need on all the pictures, the largest ones among them, than on a quarter of them
+
+
+def main() -> int:
+    """Measure, print, and return 1 where a requirement is not met."""
+    options = _options()
+    if lacking := [python for python in (programs.ORACLE, programs.PREP) if not python.exists()]:
+        sys.exit(f"{lacking[0]} is missing: python3 cli/bootstrap.py prep oracle")
+    say = partial(print, file=sys.stderr, flush=True)
+    say(f"making {options.count} pictures of each kind in {options.work} where they are not yet there")
+    large = datasets.generated(options.work, LARGE, options.count)
+    small = datasets.generated(options.work, SMALL, options.count)
+    few = datasets.generated(options.work, LARGE, options.count // 4)
+    sets = [large, small]
+    sample = options.datasets / "oxford-pets-sample"
+    if sample.is_dir():
+        sets.append(datasets.pets(options.work, sample))
+    else:
+        say(f"the pets sample is not at {sample} (set DROPSPOT_DATASETS): it is left out")
+    for data in sets:
+        data.read()
+    processes = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
+    measured = measuring.take_turns(_ways(sets, processes), options.rounds, say)
+    verdicts = _rates_wanted(measured, processes, large, small)
+    psnr, psnr_wanted = _psnr(large, processes[-1])
+    verdicts.append(psnr_wanted)
+    say("peak memory")
+    huge = datasets.generated(options.work, HUGE, 6)
+    memory, memory_wanted = _memory([few, large, huge], processes[-1])
+    verdicts += memory_wanted
+    print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds.\n")
+    print(f"- prep: {machine.versions(programs.PREP)}")
+    print(f"- im2rec: {machine.versions(programs.ORACLE)}\n")
+    for part in (report.sets(sets), report.rates(measured), _ratios(measured, sets, processes), psnr, memory):
+        print(part, end="\n\n")
+    print(report.verdicts(verdicts))
+    return 0 if all(verdict.met for verdict in verdicts) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure preparation against MXNet's im2rec.")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the pictures and two rounds")
+    parser.add_argument("--count", type=int, help="generated pictures of each kind (2,000)")
+    parser.add_argument("--rounds", type=int, help="how often each program takes its turn (3)")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "dropspot-bench-prep",
+        help="where generated pictures are kept and outputs written",
+    )
+    options = parser.parse_args()
+    options.count = options.count or (200 if options.quick else 2000)
+    options.rounds = options.rounds or (2 if options.quick else 3)
+    options.work.mkdir(parents=True, exist_ok=True)
+    options.datasets = Path(os.environ.get("DROPSPOT_DATASETS", programs.ROOT.parent / "shared" / "datasets"))
+    return options
+
+
+def _key(data: Benchmarked, way: str, processes: int) -> str:
+    return f"{data.name}, {way}, {processes}"
+
+
+def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
+    """What takes turns: every way of every set, im2rec before prep each time."""
+    ways: dict[str, Way] = {}
+    for data in sets:
+        for number in processes:
+            of = {
+                "im2rec": partial(programs.im2rec, data, number, "--resize", str(SIDE)),
+                "prep": partial(programs.prep, data, number, shorter_side=SIDE),
+                "im2rec without resizing": partial(programs.im2rec, data, number),
+                "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
+                "decoding alone": partial(programs.decode_loop, data, number),
+                "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),
+            }
+            ways |= {_key(data, way, number): run for way, run in of.items()}
+    return ways
+
+
+def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, small: Benchmarked) -> list[Verdict]:
+    verdicts = []
+    for number in processes:
+        in_words = f"{number} process{'es' if number > 1 else ''}"
+        for least, what, data, way, other in (
+            (2.2, "resizing: times im2rec's rate", large, "prep", "im2rec"),
+            (4.0, "passing through: times im2rec's re-encoding rate", small, "prep", "im2rec"),
+            (0.9, "passing through: of bare decoding's rate", small, "prep", "decoding alone"),
+            (0.9, "passing through large pictures: of bare decoding's", large, "prep without limit", "decoding alone"),
+        ):
+            ratio = measured.ratio(_key(data, way, number), _key(data, other, number))
+            verdicts.append(Verdict(f"{what} >= {least}, {in_words}", ratio.text(2), ratio.middle >= least))
+    if len(processes) > 1:
+        for what, data in (("resizing", large), ("passing through", small)):
+            gain = measured.ratio(_key(data, "prep", 2), _key(data, "prep", 1))
+            verdicts.append(Verdict(f"{what}: two processes >= 1.8 times one", gain.text(2), gain.middle >= 1.8))
+    return verdicts
+
+
+def _ratios(measured: Measured, sets: list[Benchmarked], processes: list[int]) -> str:
+    """Prep's rate over that of each other way, with the spread over the rounds."""
+    rows = []
+    for data in sets:
+        for number in processes:
+            for way in ("prep", "prep without limit"):
+                against = ("im2rec", "im2rec without resizing", "decoding alone", "im2rec --pass-through")
+                mine = _key(data, way, number)
+                ratios = [measured.ratio(mine, _key(data, other, number)).text(2) for other in against]
+                rows.append((mine, *ratios))
+    heads = (
+        "Rate of prep over that of",
+        "im2rec",
+        "im2rec without resizing",
+        "decoding alone",
+        "im2rec --pass-through",
+    )
+    return report.table(heads, rows)
+
+
+def _psnr(large: Benchmarked, processes: int) -> tuple[str, Verdict]:
+    """The quality of im2rec's resized pictures and of prep's, made once more since other runs have come after."""
+    packed = {}
+    for setting in ((), ("--quality", "90")):
+        programs.im2rec(large, 1, "--resize", str(SIDE), *setting)
+        packed["im2rec " + (" ".join(setting) or "(--quality 95, its default)")] = quality.of_im2rec(large)
+    programs.prep(large, processes, shorter_side=SIDE)
+    packed["prep"] = quality.of_prep(large)
+    number, found = quality.compare(large, list(packed.values()), COMPARED)
+    rows = [(name, f"{one.psnr:.2f}", f"{one.bytes:,.0f}") for name, one in zip(packed, found, strict=True)]
+    theirs, ours = found[0], found[-1]
+    met = ours.psnr >= theirs.psnr and ours.bytes <= theirs.bytes
+    said = f"{ours.psnr:.2f} to {theirs.psnr:.2f} dB, {ours.bytes:,.0f} to {theirs.bytes:,.0f} bytes"
+    heads = (f"Resized, {number} pictures", "Mean PSNR against the reference, dB", "Mean bytes")
+    return report.table(heads, rows), Verdict("resizing: no lower PSNR, no more bytes than im2rec", said, met)
+
+
+def _memory(sets: list[Benchmarked], processes: int) -> tuple[str, list[Verdict]]:
+    """The peak memory of the fullest worker and of the process that leads them, on a few pictures and on all."""
+    rows, workers = [], []
+    for data in sets:
+        leader, *others = programs.prep(data, processes, watched=True, shorter_side=SIDE).peaks.values()
+        workers.append(max(others) / 1024)
+        rows.append((data.name, f"{data.count:,}", f"{workers[-1]:.0f}", f"{leader / 1024:.0f}"))
+    heads = ("Peak memory", "Pictures", "Fullest worker, MiB", "Leading process, MiB")
+    said = " and ".join(f"{peak:.0f}" for peak in workers[:2])
+    counts = " and ".join(f"{data.count:,}" for data in sets[:2])
+    return report.table(heads, rows), [
+        Verdict(f"a worker's peak memory < {WORKER_MIB} MiB", f"{workers[1]:.0f} MiB", workers[1] < WORKER_MIB),
+        Verdict(
+            f"a worker's peak memory < {WORKER_MIB} MiB on the largest pictures that are taken",
+            f"{workers[2]:.0f} MiB",
+            workers[2] < WORKER_MIB,
+        ),
+        Verdict(
+            "a worker's peak memory does not depend on the number of pictures",
+            f"{said} MiB for {counts} pictures",
+            workers[1] <= workers[0] + MORE_MIB,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

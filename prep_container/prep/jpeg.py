@@ -1,0 +1,120 @@
+"""JPEG without Pillow: what a file's header says, its pixels where it decodes cleanly, and how one is written.
+
+Plain JPEGs are nearly all that data sets consist of. They are decoded through simplejpeg: unlike Pillow it tells when
+the decoder met damage, and it decodes straight into the array that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg  # type: ignore[import-untyped]  # its stubs lack the marker
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]  # rows of pixels of red, green and blue
+
+# What im2rec takes too: any lower setting loses more than the better filter for strong reductions wins back.
+QUALITY = 95
+BEGINNING = b"\xff\xd8\xff"  # of every JPEG
+LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
+
+_COLOURS = ("YCbCr", "RGB")
+_GREY = "Gray"
+_START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
+_STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_COMMON_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; every decoder knows these
+
+
+class DamagedError(Exception):
+    """The data aren't what the format asks for; what a more patient decoder makes of them may still do."""
+
+
+class IncompleteError(Exception):
+    """The data end before the picture does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known before decoding.
+
+    `plain` tells that the pixels can be had with `pixels` (others need colour management: CMYK); `common` that any
+    JPEG decoder shows this very picture in three channels; `has_metadata` that an orientation may be stated.
+    """
+
+    width: int
+    height: int
+    plain: bool
+    common: bool
+    has_metadata: bool
+
+
+def read_header(source: bytes) -> Header | None:
+    """The header of a JPEG, None where simplejpeg cannot read it."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(source, strict=False)
+    except ValueError:
+        return None
+    frames, metadata, several = set(), False, False
+    for marker, start in _segments(source):
+        if marker in _FRAMES:
+            frames.add(marker)
+        metadata = metadata or marker == _APP1
+        several = several or (marker == _APP2 and source.startswith(b"MPF\0", start))  # other pictures follow it
+    return Header(
+        width=int(width),
+        height=int(height),
+        plain=colours in _COLOURS or colours == _GREY,
+        common=colours in _COLOURS and frames <= _COMMON_FRAMES and not several,
+        has_metadata=metadata,
+    )
+
+
+def pixels(source: bytes) -> Pixels:
+    """All pixels, as accurate as libjpeg gives them (the same as Pillow's and OpenCV's to the bit).
+
+    Raises IncompleteError where the data end too early, DamagedError where the decoder met anything else amiss (it may
+    even have given up).
+    """
+    try:
+        decoded: Pixels = simplejpeg.decode_jpeg(source, "RGB", fastdct=False, fastupsample=False, strict=True)
+    except ValueError as error:
+        if "remature end of" in str(error):  # the decoder's own words: of the file, or of a scan's data
+            raise IncompleteError(str(error)) from error
+        raise DamagedError(str(error)) from error
+    return decoded
+
+
+def encode(picture: Pixels) -> bytes:
+    """The picture as a JPEG, the same bytes every time."""
+    settings = (
+        *(cv2.IMWRITE_JPEG_QUALITY, QUALITY),
+        *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
+    )
+    # Not simplejpeg's: it writes with the less accurate transform whatever it is asked for.
+    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
+    if not done:
+        raise ValueError("it cannot be written as a JPEG")
+    return encoded.tobytes()
+
+
+def _segments(source: bytes) -> Iterator[tuple[int, int]]:
+    """Markers before the first scan, each with where its content begins."""
+    at = 2
+    while at + 4 <= len(source):
+        if source[at] != 0xFF:
+            at = source.find(b"\xff", at)
+            if at < 0:
+                return
+            continue
+        marker = source[at + 1]
+        if marker == _START_OF_SCAN:
+            return
+        if marker in (0x00, 0xFF) or marker in _STANDALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        yield marker, at + 4
+        at += 2 + max(2, int.from_bytes(source[at + 2 : at + 4]))

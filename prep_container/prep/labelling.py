@@ -1,0 +1,108 @@
+"""From a picture and what is said about it to a picture that can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropspot.preparation_plan import PreparationPlan
+from prep.boxes import usable_boxes
+from prep.conventions import Conventions
+from prep.decoding import Decoded, DecodeTask, Undecodable
+from prep.matching import NOT_AN_IMAGE, Pair
+from prep.model import Annotation, LabelledPicture
+from prep.pool import decode_all
+from prep.progress import Progress
+from prep.quarantine import Quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPair:
+    """A pair whose picture has been decoded, so that its real size is known."""
+
+    pair: Pair
+    decoded: Decoded
+
+    @property
+    def stated(self) -> tuple[Annotation, int, int]:
+        """The annotation with the width and height of its picture, held upright."""
+        return self.pair.annotation, self.decoded.width, self.decoded.height
+
+
+def decoded_pairs(
+    pairs: Sequence[Pair],
+    plan: PreparationPlan,
+    folder: Path,
+    quarantine: Quarantine,
+    say: Callable[[str], None],
+    workers: int,
+) -> list[DecodedPair]:
+    """Decode every picture that something is annotated on, in the order of `pairs`; new JPEGs go into `folder`."""
+    folder.mkdir(parents=True)
+    # Objects lost while reading: an annotation left empty by them is not one that states no object.
+    lost = {(e.file, e.item) for e in quarantine.entries if e.left_out and e.box is not None and not e.deliberate}
+    tasks = []
+    for number, pair in enumerate(pairs):
+        if not pair.picture.image_format:
+            _lose(pair, "not_an_image", NOT_AN_IMAGE, quarantine)
+        elif pair.annotation.boxes:
+            tasks.append(DecodeTask(number, pair.picture.stored, plan.shorter_side, folder / f"{number:08d}.jpg"))
+        elif (pair.annotation.file.path, pair.annotation.item) in lost:
+            _lose(pair, "no_usable_box", "not one of its objects can be used", quarantine)
+        else:
+            _lose(pair, "no_object", "it is annotated as holding no object", quarantine, deliberate=True)
+    progress = Progress(len(tasks), say)
+    decoded: dict[int, DecodedPair] = {}
+    for task, outcome in decode_all(tasks, workers):
+        progress.advance()
+        pair = pairs[task.number]
+        if isinstance(outcome, Undecodable):
+            _lose(pair, outcome.code, outcome.reason, quarantine)
+            continue
+        if outcome.unreadable_exif:
+            quarantine.remark(pair.picture.path, "unreadable_exif", "its EXIF data make no sense; taken as upright")
+        if outcome.remark:
+            reason = "it decodes completely, but with complaints; used as decoded and encoded anew"
+            quarantine.remark(pair.picture.path, outcome.remark, reason)
+        decoded[task.number] = DecodedPair(pair, outcome)
+    return [decoded[number] for number in sorted(decoded)]
+
+
+def labelled_pictures(
+    decoded: Sequence[DecodedPair],
+    conventions: Mapping[str, Conventions],
+    plan: PreparationPlan,
+    quarantine: Quarantine,
+) -> list[LabelledPicture]:
+    """Check the boxes of every decoded picture; those left with none are left out."""
+    labelled = []
+    for each in decoded:
+        annotation, width, height = each.stated
+        before = len(quarantine.entries)
+        boxes = usable_boxes(annotation, width, height, conventions[annotation.layout], plan, quarantine)
+        if not boxes:
+            # A picture on which the plan asks for nothing is no loss; one whose boxes were bad is.
+            unwanted = all(entry.deliberate for entry in quarantine.entries[before:] if entry.left_out)
+            reason = "the plan asks for none of its objects" if unwanted else "no usable box is left"
+            _lose(each.pair, "no_usable_box", reason, quarantine, deliberate=unwanted)
+            continue
+        labelled.append(
+            LabelledPicture(
+                source=each.pair.picture,
+                annotation=annotation.file,
+                payload=each.decoded.payload,
+                payload_digest=each.decoded.payload_digest,
+                pixel_digest=each.decoded.pixel_digest,
+                width=each.decoded.payload_width,
+                height=each.decoded.payload_height,
+                boxes=boxes,
+            )
+        )
+    return labelled
+
+
+def _lose(pair: Pair, code: str, reason: str, quarantine: Quarantine, *, deliberate: bool = False) -> None:
+    annotation = pair.annotation
+    stated_in = f"{annotation.file.path} ({annotation.item})" if annotation.item else annotation.file.path
+    quarantine.leave_out(pair.picture.path, code, reason, annotation=stated_in, deliberate=deliberate)

@@ -1,0 +1,101 @@
+"""What is done to pixels: held upright, identified, and scaled down, without a second full-size copy of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+import xxhash
+from PIL import Image
+
+from prep.jpeg import Pixels
+
+STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a strip don't count
+
+cv2.setNumThreads(1)  # every core has a worker of its own
+
+
+def digest(width: int, height: int, rows: Iterable[Pixels]) -> str:
+    """The identity of a picture whatever its encoding: a 128-bit hash of its size and its upright pixels.
+
+    XXH3 is no cryptographic hash, but thirty times as fast as one; it only says which pictures of a data set are the
+    same.
+    """
+    hashed = xxhash.xxh3_128(struct.pack("<II", width, height))
+    for strip in rows:
+        hashed.update(np.ascontiguousarray(strip).data)
+    return hashed.hexdigest()
+
+
+def turned(picture: Pixels, stated: int) -> Pixels:
+    """A view of the picture held upright, given its EXIF orientation; one that makes no sense turns nothing."""
+    if stated in (5, 6, 7, 8):
+        picture = picture.transpose(1, 0, 2)
+    if stated in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    return picture[::-1] if stated in (3, 4, 7, 8) else picture
+
+
+def strips_of(picture: Pixels) -> Iterator[Pixels]:
+    """The picture a few rows at a time, or at once where its rows lie one after the other in memory."""
+    if picture.flags.c_contiguous:
+        yield picture
+        return
+    for top in range(0, picture.shape[0], STRIP_ROWS):
+        yield picture[top : top + STRIP_ROWS]
+
+
+def fitted_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:
+    """Width and height of a picture whose shorter side may be `shorter_side` pixels; it is never enlarged."""
+    shorter = min(width, height)
+    if shorter <= shorter_side:
+        return width, height
+    return width * shorter_side // shorter, height * shorter_side // shorter  # rounded as im2rec does
+
+
+def scaled(picture: Pixels, size: tuple[int, int]) -> Pixels:
+    """The picture scaled down to this width and height.
+
+    Down to a third, bilinear interpolation is what the rate allows: averaging takes six times as long, and little of
+    what it wins outlives the JPEG. Beyond, interpolation would skip most pixels and turn fine patterns into false ones,
+    so whole areas are averaged.
+    """
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    filter_ = cv2.INTER_LINEAR if width <= 3 * size[0] and height <= 3 * size[1] else cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture, size, interpolation=filter_), dtype=np.uint8)
+
+
+class StripScaler:
+    """Scales a picture that comes in strips: each is averaged by a whole factor, the rest is scaled at the end."""
+
+    def __init__(self, width: int, height: int, size: tuple[int, int]) -> None:
+        self._whole, self._size = (width, height), size
+        self._factor = max(1, min(width // size[0], height // size[1]) // 2)
+        self.rows = -(-STRIP_ROWS // self._factor) * self._factor
+        self._averaged: Pixels = np.empty((-(-height // self._factor), -(-width // self._factor), 3), np.uint8)
+        self._filled = 0
+
+    def add(self, strip: Pixels) -> None:
+        """Take the next strip, which has `rows` rows unless it is the last."""
+        averaged = strip if self._factor == 1 else self._average(strip)
+        self._averaged[self._filled : self._filled + averaged.shape[0]] = averaged
+        self._filled += averaged.shape[0]
+
+    def result(self) -> Pixels:
+        if self._factor == 1:
+            return scaled(self._averaged, self._size)
+        # The last column and row may stand for fewer pixels than the others: only Pillow takes a fractional box.
+        box = (0.0, 0.0, self._whole[0] / self._factor, self._whole[1] / self._factor)
+        return np.asarray(Image.fromarray(self._averaged).resize(self._size, Image.Resampling.BOX, box))
+
+    def _average(self, strip: Pixels) -> Pixels:
+        height, width = strip.shape[:2]
+        below, right = -height % self._factor, -width % self._factor
+        if below or right:
+            strip = np.asarray(cv2.copyMakeBorder(strip, 0, below, 0, right, cv2.BORDER_REPLICATE), dtype=np.uint8)
+        size = (strip.shape[1] // self._factor, strip.shape[0] // self._factor)
+        return np.asarray(cv2.resize(strip, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

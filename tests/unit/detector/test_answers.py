@@ -1,0 +1,45 @@
+"""The two forms of an answer, and which one is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+
+from detector.answers import Answer, wants_annotation
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/json;annotation=1", True),
+        ("application/json; annotation=1", True),
+        ("text/plain, Application/JSON;q=0.9;annotation=1", True),
+        ("application/json", False),
+        ("application/json;annotation=10", False),
+        ("text/plain;annotation=1, application/json", False),
+        ("*/*", False),
+        ("", False),
+        (";;,,;", False),
+    ],
+)
+def test_pixel_boxes_are_asked_for_by_a_parameter(accept: str, wanted: bool) -> None:
+    assert wants_annotation(accept) is wanted
+
+
+def test_rows_are_rounded_to_six_digits() -> None:
+    rows = np.array([[0, 1 / 3, 0.1, 0.2, 0.30000001, 1]], np.float32)
+    answer = json.dumps(Answer(10, 10, rows).prediction())
+    assert answer == '{"prediction": [[0.0, 0.333333, 0.1, 0.2, 0.3, 1.0]]}'
+
+
+def test_pixel_boxes_neither_leave_the_picture_nor_a_gap_between_neighbours() -> None:
+    rows = np.array([[0, 0.9, 0, 0, 0.335, 1], [1, 0.8, 0.335, 0, 1, 1]])
+    left, right = Answer(101, 7, rows).annotation()["annotations"]
+    assert left["left"] + left["width"] == right["left"]
+    assert (right["left"] + right["width"], right["top"] + right["height"]) == (101, 7)
+
+
+def test_no_row_is_an_empty_list() -> None:
+    empty = Answer(4, 3, np.zeros((0, 6)))
+    assert empty.prediction() == {"prediction": []}
+    assert empty.annotation()["annotations"] == []

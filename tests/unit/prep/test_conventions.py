@@ -1,0 +1,196 @@
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.prep.minis import seeded
+
+from dropspot.preparation_plan import BoxRules, PreparationPlan
+from prep.boxes import usable_boxes
+from prep.conventions import conventions_by_layout, conventions_of
+from prep.model import Annotation, Kind, SourceFile, StatedBox
+from prep.quarantine import Quarantine
+
+FILE = SourceFile("a.xml", Kind.ANNOTATION, Path("a.xml"))
+AUTO = BoxRules()
+Corners = tuple[float, float, float, float]
+
+# How a box with these edges is written down: pixels counted from the picture's corner, its width and height.
+WRITTEN: dict[str, Callable[[Sequence[float], int, int], tuple[float, ...]]] = {
+    "edges": lambda box, w, h: tuple(box),
+    "from one": lambda box, w, h: (box[0] + 1, box[1] + 1, box[2], box[3]),
+    "from zero, last inside": lambda box, w, h: (box[0], box[1], box[2] - 1, box[3] - 1),
+    "ratio": lambda box, w, h: tuple(round(edge / side, 6) for edge, side in zip(box, (w, h, w, h), strict=True)),
+    "percent": lambda box, w, h: tuple(
+        round(edge / side * 100, 3) for edge, side in zip(box, (w, h, w, h), strict=True)
+    ),
+}
+EXPECTED = {
+    "edges": ("pixel", 0, False),
+    "from one": ("pixel", 1, True),
+    "from zero, last inside": ("pixel", 0, True),
+    "ratio": ("ratio", 0, False),
+    "percent": ("percent", 0, False),
+}
+
+
+def stated(*boxes: Sequence[float], layout: str = "voc", size: tuple[int, int] | None = None) -> Annotation:
+    return Annotation(FILE, "", size, tuple(StatedBox(i, "cat", *box) for i, box in enumerate(boxes)), layout)
+
+
+def found(annotations: Sequence[tuple[Annotation, int, int]], rules: BoxRules = AUTO, layout: str = "voc"):
+    conventions = conventions_of(layout, annotations, rules)
+    return conventions.units, conventions.first_pixel, conventions.last_pixel_inside
+
+
+def true_box(draw: random.Random, width: int, height: int) -> Corners:
+    """An object anywhere on the picture, cut at its edges."""
+    half_x, half_y = draw.uniform(0.05, 0.4) * width, draw.uniform(0.05, 0.4) * height
+    x, y = draw.uniform(0, width), draw.uniform(0, height)
+    xmin, ymin = round(max(x - half_x, 0)), round(max(y - half_y, 0))
+    return xmin, ymin, round(min(x + half_x, width)), round(min(y + half_y, height))
+
+
+def true_boxes(seed: int, pictures: int, smallest: int = 200) -> list[tuple[list[Corners], int, int]]:
+    draw = random.Random(seed)
+    result = []
+    for _ in range(pictures):
+        width, height = draw.randint(smallest, 4 * smallest), draw.randint(smallest, 4 * smallest)
+        result.append(([true_box(draw, width, height) for _ in range(draw.randint(1, 4))], width, height))
+    return result
+
+
+def written(convention: str, pictures: Sequence[tuple[list[Corners], int, int]], layout: str = "voc"):
+    write = WRITTEN[convention]
+    return [(stated(*(write(box, w, h) for box in boxes), layout=layout), w, h) for boxes, w, h in pictures]
+
+
+@pytest.mark.parametrize("convention", WRITTEN)
+@given(seed=st.integers(0, 2**31), pictures=st.integers(40, 80))
+@seeded
+def test_boxes_come_back_from_every_convention_within_a_pixel(convention, seed, pictures) -> None:
+    truth = true_boxes(seed, pictures)
+    annotations = written(convention, truth)
+    conventions = conventions_of("voc", annotations, AUTO)
+    assert (conventions.units, conventions.first_pixel, conventions.last_pixel_inside) == EXPECTED[convention]
+    for (annotation, width, height), (boxes, _, _) in zip(annotations, truth, strict=True):
+        usable = usable_boxes(annotation, width, height, conventions, PreparationPlan(), Quarantine())
+        assert len(usable) == len(boxes)
+        for box, edges in zip(usable, boxes, strict=True):
+            scaled = (box.xmin * width, box.ymin * height, box.xmax * width, box.ymax * height)
+            assert scaled == pytest.approx(edges, abs=0.1)
+
+
+@given(seed=st.integers(0, 2**31), pictures=st.integers(1, 80), smallest=st.sampled_from((16, 48, 200, 1000)))
+@seeded
+def test_pixels_are_never_taken_for_anything_else(seed, pictures, smallest) -> None:
+    for convention in ("edges", "from one", "from zero, last inside"):
+        annotations = written(convention, true_boxes(seed, pictures, smallest))
+        # A pixel at most is lost where nothing decides between them, and they are never confused with each other.
+        assert found(annotations) in {EXPECTED["edges"], EXPECTED[convention]}
+
+
+@given(seed=st.integers(0, 2**31), pictures=st.integers(1, 40), layout=st.sampled_from(("voc", "yolo")))
+@seeded
+def test_one_broken_box_in_a_hundred_changes_nothing(seed, pictures, layout) -> None:
+    annotations = written("ratio", true_boxes(seed, 40 + pictures), layout)
+    broken = stated((300, 200, 5, 99999), layout=layout)
+    assert found([*annotations, (broken, 640, 480)], layout=layout)[0] == "ratio"
+
+
+@pytest.mark.parametrize("convention", ["from one", "from zero, last inside", "percent"])
+def test_a_broken_box_among_a_hundred_changes_nothing_in_pixels_and_percent(convention) -> None:
+    annotations = written(convention, true_boxes(5, 60))
+    for broken in ((0, 0, 0, 0), (-7, 3, 99999, 2), (0.3, 0, 1, 99999)):
+        assert found([*annotations, (stated(broken), 640, 480)]) == EXPECTED[convention]
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        [(stated((2, 3, 40, 30)), 640, 480)],  # one picture
+        [(stated((2, 3, 40.5, 30.25), (60, 50, 95, 99)), 640, 480)] * 4,  # few pictures
+        [(stated((2, 3, 10 + i, 20), (5, 70, 95, 90)), 64 + i, 48) for i in range(50)],  # tiny pictures
+        [(stated((0, 0, 32, 32)), 32, 32)] * 100,  # icons
+        [(stated((8, 6, 92, 95)), 1920, 1080)] * 100,  # a channel's logo, always in one place
+        [(stated((i % 30, i % 40, i % 30 + 25.5, i % 40 + 20)), 640, 480) for i in range(50)],  # all in one corner
+    ],
+)
+def test_pixels_near_the_top_left_corner_are_not_percentages(annotations) -> None:
+    assert found(annotations)[0] == "pixel"
+
+
+@pytest.mark.parametrize(("layout", "units"), [("voc", "pixel"), ("coco", "pixel"), ("yolo", "ratio")])
+def test_without_evidence_the_layouts_own_units_hold(layout, units) -> None:
+    for annotations in ([], [(stated(), 64, 48)], [(stated((0, 0, 1, 1)), 64, 48)]):
+        assert found(annotations, layout=layout) == (units, 0, False)
+
+
+def test_yolo_files_in_pixels_are_read_as_pixels() -> None:
+    assert found(written("edges", true_boxes(1, 20), "yolo"), layout="yolo") == ("pixel", 0, False)
+
+
+def test_half_of_the_files_in_ratios_are_noticed_and_each_file_is_read_as_what_it_is() -> None:
+    pixels, ratios = written("from one", true_boxes(1, 40)), written("ratio", true_boxes(2, 40))
+    conventions = conventions_of("voc", [*pixels, *ratios], AUTO)
+    assert (conventions.units, conventions.first_pixel) == ("pixel", 1)
+    assert {conventions.units_of(annotation) for annotation, _, _ in pixels} == {"pixel"}
+    assert {conventions.units_of(annotation) for annotation, _, _ in ratios} == {"ratio"}
+    assert conventions.evidence.endswith("mixed: 40 of 80 annotations state ratios and are read so")
+
+
+def test_what_the_plan_says_is_not_questioned() -> None:
+    ratios = written("ratio", true_boxes(1, 20))
+    conventions = conventions_of("voc", ratios, BoxRules(units="pixel", first_pixel="1"))
+    assert (conventions.units, conventions.first_pixel, conventions.last_pixel_inside) == ("pixel", 1, True)
+    assert conventions.units_of(ratios[0][0]) == "pixel"
+    assert "the plan says so" in conventions.evidence
+    assert "as the plan says" in conventions.evidence
+    assert found(written("percent", true_boxes(1, 2)), BoxRules(units="percent")) == ("percent", 0, False)
+    assert found(written("from one", true_boxes(1, 60)), BoxRules(first_pixel="0")) == ("pixel", 0, False)
+    inside = written("from zero, last inside", true_boxes(1, 60))
+    assert found(inside, BoxRules(first_pixel="0")) == ("pixel", 0, True)
+
+
+@pytest.mark.parametrize("layout", ["coco", "sagemaker-json", "manifest", "yolo"])
+def test_a_layout_that_states_sizes_counts_from_one_only_by_the_plan(layout) -> None:
+    annotations = written("from one", true_boxes(1, 60), layout)
+    assert found(annotations, layout=layout) == ("pixel", 0, False)
+    assert found(annotations, BoxRules(first_pixel="1"), layout) == ("pixel", 1, False)
+
+
+def test_pictures_shrunk_after_they_were_annotated_tell_nothing_about_the_first_pixel() -> None:
+    annotations = [(stated((1, 1, 400, 300), size=(800, 600)), 400, 300)] * 20
+    assert found(annotations) == ("pixel", 0, False)
+    assert found([(stated((1, 1, 400, 300), size=(400, 300)), 400, 300)] * 20) == ("pixel", 1, True)
+
+
+def test_coordinates_with_fractions_are_edges() -> None:
+    draw = random.Random(3)
+    annotations = [(stated((1, 1, 640, draw.uniform(50, 400))), 640, 480) for _ in range(40)]
+    assert found(annotations) == ("pixel", 0, False)
+
+
+def test_evidence_says_when_nothing_decides() -> None:
+    assert "nothing decides" in conventions_of("voc", [(stated((5, 5, 40, 30)), 64, 48)], AUTO).evidence
+
+
+def test_every_layout_is_judged_by_itself_and_stated_in_the_report() -> None:
+    both = [*written("percent", true_boxes(1, 40)), *written("edges", true_boxes(2, 40), "coco")]
+    conventions = conventions_by_layout(both, AUTO)
+    assert {layout: each.units for layout, each in conventions.items()} == {"coco": "pixel", "voc": "percent"}
+    assert conventions["voc"].document == {
+        "units": "percent",
+        "first_pixel": 0,
+        "last_pixel_inside": False,
+        "evidence": conventions["voc"].evidence,
+    }
+
+
+@given(st.lists(st.tuples(*[st.floats()] * 4), max_size=20), st.integers(1, 10**6), st.integers(1, 10**6))
+@seeded
+def test_no_numbers_break_the_judgement(boxes, width, height) -> None:
+    for layout in ("voc", "yolo"):
+        assert found([(stated(box), width, height) for box in boxes], layout=layout)[0] in ("pixel", "ratio", "percent")

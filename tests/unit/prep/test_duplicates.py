@@ -1,0 +1,62 @@
+import random
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.prep.minis import seeded
+
+from prep.duplicates import without_copies
+from prep.model import Box, Kind, LabelledPicture, SourceFile
+from prep.quarantine import Quarantine
+
+
+def picture(name: str, pixels: str, *boxes: str, payload: str = "") -> LabelledPicture:
+    return LabelledPicture(
+        SourceFile(f"{name}.jpg", Kind.PICTURE, Path(name)),
+        SourceFile(f"{name}.xml", Kind.ANNOTATION, Path(name)),
+        Path(name),
+        payload or pixels,
+        pixels,
+        9,
+        9,
+        tuple(Box(box, 0, 0, 1, 1) for box in boxes),
+    )
+
+
+def test_the_same_pixels_and_boxes_are_used_once() -> None:
+    quarantine = Quarantine()
+    kept = without_copies([picture("b", "1", "cat", "dog"), picture("a", "1", "dog", "cat")], quarantine)
+    assert [p.source.path for p in kept] == ["a.jpg"]
+    assert [(e.file, e.code, e.annotation, e.deliberate) for e in quarantine.entries] == [
+        ("b.jpg", "duplicate_image", "b.xml", True)
+    ]
+    assert quarantine.entries[0].reason == "it has the pixels and the boxes of a.jpg"
+
+
+def test_the_same_pixels_with_other_boxes_stay_with_a_remark() -> None:
+    quarantine = Quarantine()
+    kept = without_copies([picture("a", "1", "cat"), picture("b", "1", "dog"), picture("c", "2", "cat")], quarantine)
+    assert len(kept) == 3
+    assert [(e.file, e.code, e.left_out) for e in quarantine.entries] == [("b.jpg", "conflicting_boxes", False)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["a", "b", "ab", "ba"]), st.integers(0, 2)), max_size=20),
+    st.randoms(),
+)
+@seeded
+def test_each_content_stays_once_whatever_the_order(rows: list[tuple[int, str, int]], shuffler: random.Random) -> None:
+    pictures = [
+        picture(f"p{n}", str(pixels), *boxes, payload=f"{pixels}.{encoding}")
+        for n, (pixels, boxes, encoding) in enumerate(rows)
+    ]
+    first = Quarantine()
+    kept = without_copies(pictures, first)
+    contents = [(p.pixel_digest, tuple(sorted(p.boxes))) for p in kept]
+    assert set(contents) == {(p.pixel_digest, tuple(sorted(p.boxes))) for p in pictures}
+    assert len(contents) == len(set(contents))
+    assert len(kept) + len(first.pictures_left_out(p.source.path for p in pictures)) == len(pictures)
+    shuffler.shuffle(pictures)
+    second = Quarantine()
+    assert without_copies(pictures, second) == kept
+    assert second.sorted() == first.sorted()

@@ -1,0 +1,62 @@
+"""What becomes of each picture of the shared collection of odd ones."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from prep.decoding import Decoded, DecodeTask, Undecodable, decode
+
+
+@dataclass(frozen=True)
+class Used:
+    """Used, with this upright size: passed through byte for byte, or written anew from this mode."""
+
+    size: tuple[int, int]
+    mode: str
+    passes: bool = False
+    unreadable_exif: bool = False
+
+
+ODD: dict[str, Used | str] = {
+    "broken.png": "corrupt_image",
+    "decompression_bomb.gif": "image_too_large",
+    "exif_typeerror.jpg": Used((800, 531), "RGB"),
+    "gif_named.jpg": Used((250, 202), "P"),
+    "hopper.gif": Used((128, 128), "P"),
+    "hopper.webp": Used((128, 128), "RGB"),
+    "hopper_gray.jpg": Used((128, 128), "L"),
+    "hopper_orientation_6.jpg": Used((128, 128), "RGB"),
+    "i_trns.png": Used((64, 64), "I;16"),
+    "l2rgb_read.bmp": "image_too_large",
+    "p_trns_single.png": Used((64, 64), "P"),
+    "pil_sample_cmyk.jpg": Used((100, 100), "CMYK"),
+    "png_decompression_dos.png": "corrupt_image",
+    "rgba_png_named.jpg": Used((200, 150), "RGBA"),
+    "truncated_image.png": "corrupt_image",
+    "truncated_jpeg.jpg": "corrupt_image",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_each_odd_picture_has_its_expected_outcome(name: str, shared_datasets: Path, tmp_path: Path) -> None:
+    stored, expected = shared_datasets / "odd-images" / name, ODD[name]
+    outcome = decode(DecodeTask(0, stored, 512, tmp_path / "target.jpg"))
+    if isinstance(expected, str):
+        assert isinstance(outcome, Undecodable)
+        assert outcome.code == expected
+        assert "0x" not in outcome.reason  # an address would change from run to run
+        return
+    assert isinstance(outcome, Decoded)
+    with Image.open(stored) as source, Image.open(outcome.payload) as result:
+        result.load()
+        assert (result.format, result.mode) == ("JPEG", "RGB")
+        assert source.mode == expected.mode
+    assert (outcome.width, outcome.height) == expected.size
+    assert (outcome.payload == stored) == expected.passes
+    assert (outcome.unreadable_exif, outcome.remark) == (expected.unreadable_exif, "")
+
+
+def test_no_picture_of_the_collection_is_missing_here(shared_datasets: Path) -> None:
+    assert {path.name for path in (shared_datasets / "odd-images").iterdir()} - {"LICENSE"} == set(ODD)
