@@ -52,7 +52,7 @@ fuzz: setup ## feed preparation mutated data sets (FUZZ_CASES=20000, FUZZ_SEED=0
 		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
 
 bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
-	@$(BOOTSTRAP) oracle
+	@$(BOOTSTRAP) oracle oracle-2022
 	.venv/bin/python benchmarks/prep/run.py
 
 check: ## lint, types, and the expanded template's checks

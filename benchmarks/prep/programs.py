@@ -16,7 +16,8 @@ from datasets import Benchmarked
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-ORACLE = ROOT / ".envs" / "oracle" / "bin" / "python"
+ORACLE = ROOT / ".envs" / "oracle" / "bin" / "python"  # the newest OpenCV that goes with MXNet
+ORACLE_2022 = ROOT / ".envs" / "oracle-2022" / "bin" / "python"  # the OpenCV that was current when MXNet came out
 PREP = ROOT / ".envs" / "prep" / "bin" / "python"
 PREP_PATH = os.pathsep.join(str(ROOT / part) for part in ("prep_container", "layers/shared", "layers/imaging"))
 MARKS = struct.Struct("<dd")
@@ -52,10 +53,10 @@ class Run:
         return self.pictures / (self.start_up + self.working + self.finishing)
 
 
-def im2rec(data: Benchmarked, processes: int, *options: str) -> Run:
+def im2rec(data: Benchmarked, processes: int, *options: str, python: Path = ORACLE) -> Run:
     """Pack with the im2rec of the MXNet wheel; the result is `<prefix>.rec`."""
     arguments = ["--pack-label", "--num-thread", str(processes), *options, str(data.prefix), str(data.images)]
-    return _run(data, processes, ORACLE, "timed_im2rec.py", arguments)
+    return _run(data, processes, python, "timed_im2rec.py", arguments)
 
 
 def prep(data: Benchmarked, processes: int, *, watched: bool = False, **plan: object) -> Run:

@@ -28,14 +28,22 @@ SIDE = 512
 NO_LIMIT = 4096  # the largest shorter side that a plan takes: nothing here is larger
 COMPARED = 400  # pictures whose PSNR is taken
 WORKER_MIB = 300
+_AGAINST = (
+    "im2rec of 2022",
+    "im2rec",
+    "im2rec of 2022 without resizing",
+    "im2rec without resizing",
+    "decoding alone",
+    "im2rec --pass-through",
+)
 MORE_MIB = 16  # that a worker may need on all the pictures, the largest ones among them, than on a quarter of them
 
 
 def main() -> int:
     """Measure, print, and return 1 where a requirement is not met."""
     options = _options()
-    if lacking := [python for python in (programs.ORACLE, programs.PREP) if not python.exists()]:
-        sys.exit(f"{lacking[0]} is missing: python3 cli/bootstrap.py prep oracle")
+    if lacking := [python for python in (programs.ORACLE, programs.ORACLE_2022, programs.PREP) if not python.exists()]:
+        sys.exit(f"{lacking[0]} is missing: python3 cli/bootstrap.py prep oracle oracle-2022")
     say = partial(print, file=sys.stderr, flush=True)
     say(f"making {options.count} pictures of each kind in {options.work} where they are not yet there")
     large = datasets.generated(options.work, LARGE, options.count)
@@ -60,7 +68,8 @@ def main() -> int:
     verdicts += memory_wanted
     print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds.\n")
     print(f"- prep: {machine.versions(programs.PREP)}")
-    print(f"- im2rec: {machine.versions(programs.ORACLE)}\n")
+    print(f"- im2rec: {machine.versions(programs.ORACLE)}")
+    print(f"- im2rec of 2022: {machine.versions(programs.ORACLE_2022)}\n")
     for part in (report.sets(sets), report.rates(measured), _ratios(measured, sets, processes), psnr, memory):
         print(part, end="\n\n")
     print(report.verdicts(verdicts))
@@ -97,8 +106,14 @@ def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
         for number in processes:
             of = {
                 "im2rec": partial(programs.im2rec, data, number, "--resize", str(SIDE)),
+                "im2rec of 2022": partial(
+                    programs.im2rec, data, number, "--resize", str(SIDE), python=programs.ORACLE_2022
+                ),
                 "prep": partial(programs.prep, data, number, shorter_side=SIDE),
                 "im2rec without resizing": partial(programs.im2rec, data, number),
+                "im2rec of 2022 without resizing": partial(
+                    programs.im2rec, data, number, python=programs.ORACLE_2022
+                ),
                 "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
                 "decoding alone": partial(programs.decode_loop, data, number),
                 "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),
@@ -111,17 +126,20 @@ def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, 
     verdicts = []
     for number in processes:
         in_words = f"{number} process{'es' if number > 1 else ''}"
+        limit, wide, none = "prep", "prep without limit", "decoding alone"
         for least, what, data, way, other in (
-            (2.2, "resizing: times im2rec's rate", large, "prep", "im2rec"),
-            (4.0, "passing through: times im2rec's re-encoding rate", small, "prep", "im2rec"),
-            (0.9, "passing through: of bare decoding's rate", small, "prep", "decoding alone"),
-            (0.9, "passing through large pictures: of bare decoding's", large, "prep without limit", "decoding alone"),
+            (2.2, "resizing: times the rate of im2rec of 2022", large, limit, "im2rec of 2022"),
+            (2.2, "resizing: times the rate of im2rec", large, limit, "im2rec"),
+            (4.0, "passing through: times the rate of im2rec of 2022", large, wide, "im2rec of 2022 without resizing"),
+            (4.0, "passing through: times the rate of im2rec", large, wide, "im2rec without resizing"),
+            (0.9, "passing through: of bare decoding's rate", large, wide, none),
+            (0.9, "passing through small pictures: of bare decoding's rate", small, limit, none),
         ):
             ratio = measured.ratio(_key(data, way, number), _key(data, other, number))
             verdicts.append(Verdict(f"{what} >= {least}, {in_words}", ratio.text(2), ratio.middle >= least))
     if len(processes) > 1:
-        for what, data in (("resizing", large), ("passing through", small)):
-            gain = measured.ratio(_key(data, "prep", 2), _key(data, "prep", 1))
+        for what, data, way in (("resizing", large, "prep"), ("passing through", large, "prep without limit")):
+            gain = measured.ratio(_key(data, way, 2), _key(data, way, 1))
             verdicts.append(Verdict(f"{what}: two processes >= 1.8 times one", gain.text(2), gain.middle >= 1.8))
     return verdicts
 
@@ -132,18 +150,11 @@ def _ratios(measured: Measured, sets: list[Benchmarked], processes: list[int]) -
     for data in sets:
         for number in processes:
             for way in ("prep", "prep without limit"):
-                against = ("im2rec", "im2rec without resizing", "decoding alone", "im2rec --pass-through")
+                against = _AGAINST
                 mine = _key(data, way, number)
                 ratios = [measured.ratio(mine, _key(data, other, number)).text(2) for other in against]
                 rows.append((mine, *ratios))
-    heads = (
-        "Rate of prep over that of",
-        "im2rec",
-        "im2rec without resizing",
-        "decoding alone",
-        "im2rec --pass-through",
-    )
-    return report.table(heads, rows)
+    return report.table(("Rate of prep over that of", *_AGAINST), rows)
 
 
 def _psnr(large: Benchmarked, processes: int) -> tuple[str, Verdict]:

@@ -1,4 +1,4 @@
-"""The RecordIO format of MXNet detection data, read and written with the standard library.
+"""The RecordIO format of MXNet detection data, read and written without MXNet.
 
 A record on disk (little-endian): magic word, a word with a 3-bit flag and a 29-bit length, the payload, zeros up to a
 multiple of four bytes. A payload that holds the magic word at a multiple of four is cut there: the parts carry the
@@ -17,7 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-MAGIC = struct.pack("<I", 0xCED7230A)
+import numpy as np
+
+_MAGIC_WORD = 0xCED7230A
+MAGIC = struct.pack("<I", _MAGIC_WORD)
 MAX_LENGTH = (1 << 29) - 1
 _HEADER = struct.Struct("<IfQQ")
 
@@ -47,11 +50,9 @@ def frame(payload: bytes) -> bytes:
     """The bytes of one record, cut wherever the payload holds the magic word at a multiple of four."""
     if len(payload) > MAX_LENGTH:
         raise ValueError(f"a record holds at most {MAX_LENGTH} bytes, not {len(payload)}")
-    cuts, at = [], payload.find(MAGIC)
-    while at >= 0:
-        if at % 4 == 0:
-            cuts.append(at)
-        at = payload.find(MAGIC, at + (4 if at % 4 == 0 else 1))
+    # Compared word by word: searching the bytes takes ten times as long.
+    words = np.frombuffer(payload, dtype="<u4", count=len(payload) // 4)
+    cuts = [4 * int(at) for at in np.flatnonzero(words == _MAGIC_WORD)]
     pieces, start = [], 0
     for cut in cuts:
         pieces += [MAGIC, _length(1 if start == 0 else 2, cut - start), payload[start:cut]]
