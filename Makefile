@@ -15,7 +15,7 @@ FUZZ_SEED ?= 0
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test fuzz bench-prep check format clean
+.PHONY: help setup demo up down deploy test fuzz bench-prep bench-train bench-serve check format clean
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
@@ -47,13 +47,21 @@ test: setup ## every test, the end-to-end ones included
 	$(TRAINER) -m pytest -W default tests/training
 	$(ORACLE) -m pytest -W default tests/golden
 
-fuzz: setup ## feed preparation mutated data sets (FUZZ_CASES=20000, FUZZ_SEED=0)
+fuzz: setup ## mutated data sets for preparation, mutated pictures for the server (FUZZ_CASES=20000, FUZZ_SEED=0)
 	PYTHONPATH=tests:prep_container:layers/shared:layers/imaging .envs/prep/bin/python -m fuzz \
+		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
+	PYTHONPATH=tests:detector_container:layers/shared:layers/imaging .envs/detector-serve/bin/python -m fuzz_serving \
 		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
 
 bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
 	@$(BOOTSTRAP) oracle oracle-2022
 	.venv/bin/python benchmarks/prep/run.py
+
+bench-train: setup ## measure training's pipeline against the bare training step
+	.venv/bin/python benchmarks/train/run.py
+
+bench-serve: setup ## measure what serving costs beyond the detection itself
+	.venv/bin/python benchmarks/serve/run.py
 
 check: ## lint, types, and the expanded template's checks
 	@$(BOOTSTRAP) main

@@ -22,11 +22,11 @@ from detector.threads import available_cores, set_openmp_threads
 
 set_openmp_threads()  # MXNet reads the number of threads when imported
 
-import mxnet as mx
+import mxnet as mx  # noqa: E402
 
-sys.path.append(str(Path(__file__).parents[1] / "prep"))
-from machine import hardware, load, versions
-from subjects import SUBJECTS, Subject, Trained
+sys.path.append(str(Path(__file__).parents[1] / "prep"))  # where the facts about the machine are read
+from machine import hardware, load, versions  # noqa: E402
+from subjects import SUBJECTS, Subject, Trained  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def main() -> int:
     print(f"Machine: {hardware()}; {available_cores()} threads; load before: {load():.2f}.")
     print(f"Versions: {versions(Path(sys.executable))}.")
     print(f"{options.rounds} rounds of {options.batches} batches each; ratio: least / median / most of the rounds.\n")
-    head = ("network", "input", "bare, pictures/s", "whole, pictures/s", "waiting", "whole / bare", "required", "result")
+    head = ("network", "input", "bare, pictures/s", "whole, pictures/s", "waiting", "whole / bare", "required", "")
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     all_passed = True
     for name in options.networks:

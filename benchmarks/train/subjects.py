@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
 from detector.anchors import anchor_boxes
 from detector.batches import CACHED_SIDE, Batch, Batches
 from detector.channel import Sample, shrunk
@@ -14,7 +16,6 @@ from detector.pretrained import load_weights
 from detector.settings import Settings
 from detector.training_graph import TrainingGraph
 from dropspot import hyperparameters
-from PIL import Image
 
 CLASSES, PICTURES = 2, 64  # as many different pictures; an epoch has them over and over
 LEARNING_RATE = 1e-4  # the speed doesn't depend on it; small, so that no weight grows beyond all numbers
@@ -75,7 +76,7 @@ class Subject:
 
 
 def _sample(rng: np.random.Generator, side: int) -> Sample:
-    """A landscape picture of 500 x 375, as the Pascal VOC challenge has most, with two boxes, cached as a channel does."""
+    """A picture of 500 x 375, as most of the Pascal VOC challenge's, with two boxes, cached as a channel caches it."""
     coarse = Image.fromarray(rng.integers(0, 255, (15, 20, 3), np.uint8))
     picture = coarse.resize((500, 375), Image.Resampling.BICUBIC)
     corners = rng.uniform(0, 0.6, (2, 2))

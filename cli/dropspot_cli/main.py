@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from dropspot_cli import env_file, sam
+from dropspot_cli import alone, env_file, sam
 from dropspot_cli.aws_deployment import deploy as deploy_to_aws
 from dropspot_cli.console import console, counted, errors
 from dropspot_cli.demo import demo as run_demo
 from dropspot_cli.detecting import detect as detect_images
 from dropspot_cli.embedded import down as cloud_down
 from dropspot_cli.embedded import up as cloud_up
-from dropspot_cli.preparing import prepare as prepare_here
 from dropspot_cli.progress import Snapshot
 from dropspot_cli.project import Project
 from dropspot_cli.pushing import push_dataset, push_images
@@ -136,24 +135,6 @@ def detect(
 
 
 @app.command()
-def prepare(
-    context: typer.Context,
-    sources: Annotated[list[Path], typer.Argument(help="A folder, or archives.")],
-    out: Annotated[Path, typer.Argument(help="Where prepared/ and report/ are written: a new or an empty folder.")],
-    plan: Annotated[
-        Path | None, typer.Option(help="A training plan; by default the data set's own training.json, if any.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Decoding processes; one per core by default.", min=0)] = None,
-    prepared_uri: Annotated[
-        str, typer.Option(help="Where OUT/prepared will lie in S3; augmented manifests name their pictures by it.")
-    ] = "",
-) -> None:
-    """Prepare a data set on this machine, with the preparation container's own code; no cloud is needed."""
-    project: Project = context.obj.project
-    raise typer.Exit(prepare_here(project, sources, out, errors, plan=plan, workers=workers, prepared_uri=prepared_uri))
-
-
-@app.command()
 def env(context: typer.Context) -> None:
     """Print exports for a shell: eval "$(dropspot env)"."""
     stack: Stack = context.obj.connect()
@@ -245,6 +226,9 @@ def demo(
     except KeyboardInterrupt:
         errors.print("\nInterrupted. The same command goes on from here; `make down` stops the embedded cloud.")
         raise typer.Exit(130) from None
+
+
+alone.register(app)
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def normalised(picture: Image.Image, mean: Sequence[float], deviation: Sequence[
     scales = np.reciprocal(np.asarray(deviation, np.float32))
     shifts = np.asarray(mean, np.float32) * scales
     # Pillow takes the channels apart several times as fast as numpy transposes their bytes.
-    for plane, channel, scale, shift in zip(values, picture.split(), scales, shifts, strict=True):
-        np.multiply(np.asarray(channel), scale, out=plane, dtype=np.float32)
-        plane -= shift
+    for index, channel in enumerate(picture.split()):
+        np.multiply(np.asarray(channel), scales[index], out=values[index], dtype=np.float32)
+        values[index] -= shifts[index]
     return values

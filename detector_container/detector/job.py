@@ -11,11 +11,11 @@ from detector.channel import load_channel
 from detector.channels.input_configuration import SIDES, ChannelFormat
 from detector.checkpoints import identity, read_checkpoint, write_checkpoint
 from detector.export import export_model
-from detector.initial_weights import as_ndarrays, initial_weights
-from detector.networks import build_network
+from detector.initial_weights import as_ndarrays
+from detector.model_card import TrainingFacts, write_model_card
 from detector.paths import ContainerPaths
-from detector.pretrained import load_weights
 from detector.settings import Settings
+from detector.starting_point import starting_point
 from detector.threads import available_cores
 from detector.training import Training
 from detector.training_graph import TrainingGraph
@@ -36,8 +36,9 @@ def run_job(
     `given` are the hyperparameters as they were sent, `formats` those of the channels (see channel_formats). Raises
     InvalidInputError for data that can't be trained on, StoppedError when told to stop while waiting for them.
     """
-    network = build_network(settings.base_network, settings.image_shape, settings.num_classes)
-    pretrained = load_weights() if network.pretrained and settings.use_pretrained_model else {}
+    start = starting_point(settings, paths.channel("pretrained"), paths.channel("model"))
+    network = start.network
+    LOG.info("the training starts from %s", start.origin)
     threads = available_cores()
     begun = time.monotonic()
     samples, validation = (
@@ -72,7 +73,7 @@ def run_job(
     training = Training(
         network=network,
         settings=settings,
-        graph=TrainingGraph(network, settings, initial_weights(network, settings.seed, pretrained)),
+        graph=TrainingGraph(network, settings, start.weights),
         batches=Batches(
             samples=samples,
             anchors=anchor_boxes(network.levels),
@@ -95,3 +96,11 @@ def run_job(
     LOG.info("the model has the weights of epoch %d, validation mAP %.4f", training.best_epoch, training.kept_map)
     weights = as_ndarrays(training.best)
     export_model(paths.model, network, weights, settings, given, training.best_epoch, training.kept_map)
+    facts = TrainingFacts(
+        start.origin,
+        [sample.labels for sample in samples],
+        [sample.labels for sample in validation],
+        training.best_epoch,
+        training.kept_map,
+    )
+    write_model_card(paths.model, network, settings, facts)

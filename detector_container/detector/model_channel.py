@@ -22,7 +22,6 @@ from dropspot.errors import InvalidInputError
 
 Array = npt.NDArray[np.float32]
 
-_ARCHIVE = "model.tar.gz"
 _WANTED = (artifacts.DESCRIPTION, artifacts.PARAMETERS)
 
 
@@ -46,7 +45,7 @@ def read_model(folder: Path) -> EarlierModel | None:
     missing = [name for name in _WANTED if name not in files]
     if missing:
         raise InvalidInputError(
-            f"{what} has no {' and no '.join(missing)}: give it the {_ARCHIVE} of a model that this container trained"
+            f"{what} has no {' and no '.join(missing)}: give it the model.tar.gz of a model that this container trained"
         )
     try:
         description = artifacts.Description.parse(files[artifacts.DESCRIPTION].decode())
@@ -95,17 +94,19 @@ def _other_maps(earlier: EarlierModel, network: Network, difference: str) -> Inv
 
 def _files(folder: Path, what: str) -> dict[str, bytes]:
     """Return the contents of the files wanted, from the archive or beside it."""
-    archive = folder / _ARCHIVE
-    if not archive.is_file():
+    archives = sorted(folder.glob("*.tar.gz"))
+    if len(archives) > 1:
+        raise InvalidInputError(f"{what} has {len(archives)} archives, not one model")
+    if not archives:
         return {name: (folder / name).read_bytes() for name in _WANTED if (folder / name).is_file()}
     found = {}
     try:
-        with tarfile.open(archive, "r:*") as members:
+        with tarfile.open(archives[0], "r:*") as members:
             for member in members:
                 name = Path(member.name).name
                 stream = members.extractfile(member) if name in _WANTED and member.isfile() else None
                 if stream is not None:
                     found[name] = stream.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InvalidInputError(f"{what}: {_ARCHIVE} cannot be read: {error}") from error
+        raise InvalidInputError(f"{what}: {archives[0].name} cannot be read: {error}") from error
     return found

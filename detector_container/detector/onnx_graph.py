@@ -79,7 +79,9 @@ def onnx_model(symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outp
         nodes.append(helper.make_node("Identity", [names[source]], [output]))
     picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, ["pictures", 3, side, side])
     answers = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["pictures", None, None]) for output in outputs]
-    body = helper.make_graph(nodes, "detector", [picture], answers, list(initializers.values()))
+    used = {name for node in nodes for name in node.input}
+    constants = [value for name, value in initializers.items() if name in used]
+    body = helper.make_graph(nodes, "detector", [picture], answers, constants)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="dropspot")
     model.ir_version = _IR_VERSION
     checker.check_model(model, full_check=True)

@@ -30,7 +30,8 @@ class DeadlineProtocol(H11Protocol):  # type: ignore[misc]  # untyped where it i
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:  # what still comes is thrown away, for a while
+        # what still comes of a refused body is thrown away for a while; or a next request's beginning is there already
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
             self._see_to_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -25,6 +25,7 @@ CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image")
 BODY_SECONDS = 30.0  # that a client may take to send a picture
 _WAITING_PER_WORKER = 8  # requests beyond these are told to come again
 _BODIES = 4  # of the largest size that are kept in memory at once; of smaller ones more
+_LENGTH_DIGITS = 18  # of an announced length that matter: whatever has more is too large anyway
 _MEBIBYTE = 1 << 20
 _TRANSFORM_MEBIBYTES = 100  # of a batch transform job: payload times concurrency may not exceed it
 
@@ -146,7 +147,7 @@ class DetectionServer:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the picture is larger than {self._max_body_bytes:,} bytes"
         )
         announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_body_bytes:
+        if announced.isdecimal() and int(announced[:_LENGTH_DIGITS]) > self._max_body_bytes:
             raise too_large
         try:
             async with asyncio.timeout(self._body_seconds):

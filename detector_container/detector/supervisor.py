@@ -4,6 +4,7 @@ The listening socket belongs to the supervisor, so connections made while there 
 imports nothing heavy: the worker is forked, not started anew, and brings in what it needs itself.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -93,7 +94,8 @@ class Supervisor:
         self._stopping = True
         self._listener.close()  # new connections are refused as soon as the worker has closed its own
         if self._worker is not None:
-            os.kill(self._worker, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+                os.kill(self._worker, signal.SIGTERM)
 
 
 def _said(channel: socket.socket) -> bytes:

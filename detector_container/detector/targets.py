@@ -62,7 +62,10 @@ def decode(anchors: Floats, offsets: Floats) -> Floats:
 
 
 def picture_targets(anchors: Floats, labels: Floats) -> tuple[Integers, Floats]:
-    """Return classes (N; 0 = background, class id + 1 otherwise) and offsets (N, 4) for labels (M, 5): class id, box."""
+    """Return what the anchors (N, 4) should answer to labels (M, 5; class id, box).
+
+    Classes (N; 0 = background, class id + 1 otherwise) and offsets (N, 4).
+    """
     matches = match(anchors, labels[:, 1:])
     classes = np.zeros(len(anchors), dtype=np.int64)
     offsets = np.zeros((len(anchors), 4), dtype=np.float32)

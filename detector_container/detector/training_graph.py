@@ -91,6 +91,9 @@ class TrainingGraph:
         return result
 
     def _update(self, learning_rate: float) -> None:
+        # MXNet 1.9.1 updates normalisation's running statistics in the backward pass without telling its scheduler: a
+        # copy that is asked for now may be made of what they were before. So wait until all is done.
+        mx.nd.waitall()
         gradients = [self._rest.grad_dict[name] for name in self.trained]
         if self._settings.clip_gradient:
             norm = float(mx.nd.add_n(*[gradient.square().sum() for gradient in gradients]).asscalar()) ** 0.5

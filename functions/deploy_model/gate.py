@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from dropspot.evaluation import Evaluation
 from dropspot.plan import Gate
-from evaluation import Evaluation
 
 PASSED = "passed"
 REFUSED = "refused"

@@ -16,11 +16,12 @@ from dropspot.jobs import ensure_started
 from dropspot.plan import TrainingPlan
 from dropspot.ports import JobKind
 from dropspot.preparation import RETRAINING_REQUESTED
+from dropspot.prepared import Prepared
 from dropspot.references import with_references
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
 from dropspot.settings import DataSettings
-from training import Prepared, training_job_request
+from training import training_job_request
 
 logger, metrics = Logger(), Metrics()
 

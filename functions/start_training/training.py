@@ -1,39 +1,14 @@
 """The Training job of a run: hyperparameters, channels, resources."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from channels import input_data_config
-from dropspot import hyperparameters
 from dropspot.algorithm_metrics import METRICS
 from dropspot.plan import DETECTOR, TrainingPlan
 from dropspot.ports import Request
 from dropspot.preparation import tags
+from dropspot.prepared import Prepared, hyperparameters_for
 from dropspot.runs import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What training must know of the prepared data.
-
-    `label_width` counts floats per picture; `output` is what the data were written as, one of the plan's outputs.
-    """
-
-    classes: int
-    samples: int
-    label_width: int
-    output: str = "recordio"
-
-    @classmethod
-    def from_report(cls, report: Mapping[str, Any]) -> "Prepared":
-        """Take them from report.json; one that names no output is of a time when there was only RecordIO."""
-        return cls(
-            len(report["classes"]),
-            report["num_training_samples"],
-            report["label_width"],
-            report.get("output", "recordio"),
-        )
 
 
 class TrainingSettings(Protocol):
@@ -47,21 +22,6 @@ class TrainingSettings(Protocol):
     def algorithm(self) -> str: ...
     @property
     def sagemaker_role_arn(self) -> str: ...
-
-
-def hyperparameters_for(plan: TrainingPlan, prepared: Prepared, algorithm: str) -> dict[str, str]:
-    """Return the hyperparameters as SageMaker sends them: the plan over the recipe, and what the data decides."""
-    network = plan.hyperparameters.get("base_network", "auto")
-    chosen = hyperparameters.recipe(algorithm, prepared.samples, network) | {
-        name: value for name, value in plan.hyperparameters.items() if (name, value) != ("base_network", "auto")
-    }
-    chosen |= {
-        "num_classes": str(prepared.classes),
-        "num_training_samples": str(prepared.samples),
-        "label_width": str(prepared.label_width),
-    }
-    hyperparameters.parse(chosen, extensions=algorithm == DETECTOR)
-    return chosen
 
 
 def metric_definitions(algorithm: str) -> Request:

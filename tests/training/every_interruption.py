@@ -56,8 +56,9 @@ def trained(folder: Path, hyperparameters: dict[str, str], stop_at: int = NEVER)
 
 def contents(folder: Path, training: Training) -> dict[str, np.ndarray]:
     """All that a training leaves: its last checkpoint, the model's weights, which epoch's they are."""
+    model = {f"model/{name}": value for name, value in training.best.items()}
     kept = np.array([training.best_epoch, training.kept_map])
-    return dict(np.load(folder / NAME)) | {f"model/{name}": value for name, value in training.best.items()} | {"kept": kept}
+    return dict(np.load(folder / NAME)) | model | {"kept": kept}
 
 
 def main(hyperparameters: dict[str, str], every: int) -> None:

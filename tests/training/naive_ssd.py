@@ -40,7 +40,7 @@ def matched(defaults: list[Box], truths: list[Box], threshold: float = 0.5) -> l
     matches = [-1] * len(defaults)
     pairs = [(jaccard(d, t), -i, -j) for i, d in enumerate(defaults) for j, t in enumerate(truths)]
     taken: set[int] = set()
-    for overlap, place, truth in sorted(pairs, reverse=True):  # of equals the earlier default box, then the earlier truth
+    for overlap, place, truth in sorted(pairs, reverse=True):  # of equals the earlier default box, then truth
         if overlap > 0 and matches[-place] == -1 and -truth not in taken:
             matches[-place] = -truth
             taken.add(-truth)

@@ -140,6 +140,12 @@ def test_damaged_archives_and_parameters_are_refused(channel: Path) -> None:
         read_model(channel)
 
 
+def test_two_archives_are_not_one_model(channel: Path) -> None:
+    (channel / "other.tar.gz").write_bytes(b"")
+    with pytest.raises(InvalidInputError, match="channel model has 2 archives"):
+        read_model(channel)
+
+
 def test_surplus_parameters_are_another_networks(channel: Path, tmp_path: Path) -> None:
     rewritten(channel)
     path = str(channel / artifacts.PARAMETERS)

@@ -114,6 +114,7 @@ def drawn(network: Network) -> dict[str, mx.nd.NDArray]:
         ("tiny", 128, "^(stem|stage[01])", 2),
         ("efficientnet-lite0", 161, r"^(stem|block[0-4]_)", 1),
         ("efficientnet-lite0", 161, r"^(stem|block)", 3),
+        ("resnet-50", 300, r"^(bn_data|conv0|bn0|stage[12]_)", 1),
     ],
 )
 def test_trunk_and_rest_make_the_whole(name: str, side: int, pattern: str, cut: int) -> None:

@@ -40,10 +40,30 @@ def test_the_log_has_every_metric_of_every_epoch(trained: Trained) -> None:
     assert progress[-1] == 100
 
 
+BUILT_IN_REGULAR_EXPRESSIONS = {
+    "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
+    "train:smooth_l1": r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train smooth_l1 <loss>=(\S+)",
+    "train:cross_entropy": r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train cross_entropy <loss>=(\S+)",
+    "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
+    "validation:mAP": r"#quality_metric: host=\S+, epoch=\S+, validation mAP <score>=\((\S+)\)",
+}
+
+
+@pytest.mark.parametrize("expression", BUILT_IN_REGULAR_EXPRESSIONS.values(), ids=BUILT_IN_REGULAR_EXPRESSIONS)
+def test_the_built_in_algorithms_regular_expressions_extract_a_number_for_each_epoch(
+    trained: Trained, expression: str
+) -> None:
+    """As DescribeTrainingJob gives them for the built-in image; CloudWatch drops what is not a number."""
+    values = [float(text) for text in re.findall(expression, trained.log)]
+    assert len(values) == 12
+    assert all(math.isfinite(value) for value in values)
+
+
 def test_the_artifacts_have_the_built_in_algorithms_names(trained: Trained) -> None:
     assert {path.name for path in trained.model.iterdir()} == {
         "model_algo_1-symbol.json",
         "model_algo_1-0000.params",
+        "model_card.json",
         "hyperparams.json",
         "detector.onnx",
         "detector.json",

@@ -16,10 +16,9 @@ _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 BUILT_IN = "built-in"
 DETECTOR = "detector"
 
-# How each output can reach a training job: the built-in algorithm's own table of content types and input modes.
-_INPUT_MODES = {"recordio": ("File", "FastFile", "Pipe"), "image": ("File",), "augmented-manifest": ("Pipe",)}
-# What detector_container reads so far.
-_DETECTOR_INPUT_MODES = {"recordio": ("File", "FastFile")}
+# How each output can reach a training job, the default first: the built-in algorithm's own table of content types and
+# input modes, and detector_container's.
+INPUT_MODES = {"recordio": ("File", "FastFile", "Pipe"), "image": ("File",), "augmented-manifest": ("Pipe",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,10 @@ class TrainingPlan:
         gate = fields.part("gate")
         instance = fields.part("instance")
         preparation = PreparationPlan.take(fields)
+        possible = INPUT_MODES[preparation.output]
         plan = cls(
             preparation=preparation,
-            input_mode=_input_mode(fields, preparation.output, algorithm),
+            input_mode=fields.choice("input_mode", possible[0], possible),
             hyperparameters=_hyperparameters(fields.take("hyperparameters", {}), defaults, algorithm),
             instance=Instance(
                 instance.matching(
@@ -133,15 +133,6 @@ class TrainingPlan:
             "max_runtime_seconds": self.max_runtime_seconds,
             "gate": {"min_map50": self.gate.min_map50, "min_boxes": self.gate.min_boxes},
         }
-
-
-def _input_mode(fields: Fields, output: str, algorithm: str) -> str:
-    """Take the input mode, which by default is the first that fits the output."""
-    possible = _INPUT_MODES if algorithm == BUILT_IN else _DETECTOR_INPUT_MODES
-    if output not in possible:
-        outputs = ", ".join(possible)
-        raise fields.refusal("output", f'is "{output}": detector_container reads {outputs} only')
-    return fields.choice("input_mode", possible[output][0], possible[output])
 
 
 def _hyperparameters(value: Any, defaults: PlanDefaults, algorithm: str) -> dict[str, str]:

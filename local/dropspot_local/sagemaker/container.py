@@ -70,12 +70,12 @@ class ContainerProcess:
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
 
-    def wait(self, seconds: float, stop: threading.Event) -> bool:
-        """Wait until it ended, `seconds` passed or `stop` was set. True: it has ended."""
+    def wait(self, seconds: float, *stops: threading.Event) -> bool:
+        """Wait until it ended, `seconds` passed or one of `stops` was set. True: it has ended."""
         deadline = time.monotonic() + seconds
         while self.exit_code is None:
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or stop.is_set():
+            if remaining <= 0 or any(stop.is_set() for stop in stops):
                 return False
             try:
                 self._process.wait(timeout=min(0.1, remaining))

@@ -147,8 +147,12 @@ class Job(ABC):
         *,
         seconds: float,
         on_line: Callable[[str], None] | None = None,
+        broken_off: Sequence[threading.Event] = (),
     ) -> int | None:
-        """Run the container's command. Returns its exit code; None when it was stopped or `seconds` were over."""
+        """Run the container's command. Returns its exit code.
+
+        None when it was stopped: because that was requested, `seconds` were over, or one of `broken_off` was set.
+        """
         log = self.open_log()
 
         def write(line: str) -> None:
@@ -163,7 +167,7 @@ class Job(ABC):
             except OSError as error:
                 write(f"{command[0]}: {error.strerror}")
                 raise JobFailedError(f"ClientError: {command[0]} could not be started: {error.strerror}") from error
-            ended = process.wait(seconds, self.stop_requested)
+            ended = process.wait(seconds, self.stop_requested, *broken_off)
             process.end(2 if self.abandoned else STOP_GRACE_SECONDS)
             return process.exit_code if ended else None
         finally:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from dropspot_local.sagemaker.errors import INTERNAL_FAILURE
+from dropspot_local.sagemaker.jobs import INTERNAL_ERROR
 from dropspot_local.sagemaker.staging import StagingError
 
 logger = logging.getLogger("dropspot_local")
@@ -41,9 +41,11 @@ class Stream(Protocol):
 
 
 class ChannelPipes:
-    """The pipes of a container's channels, fed by one thread each within a `with` block.
+    """The pipes of a container's channels, made with the object and fed by one thread each within a `with` block.
 
-    When data can't be had, the channel's pipe is closed, `failed` is set and `reason` is fit for a FailureReason.
+    When data can't be had, the channel's pipe is closed, `failed` is set and `reason` is fit for a FailureReason. The
+    container can't tell that from the data's end, so what it did with them counts only if `failed` isn't set after the
+    block.
     """
 
     def __init__(self, streams: Sequence[Stream], folder: Path) -> None:
@@ -89,18 +91,14 @@ class ChannelPipes:
                 logger.debug("The pipe of channel %s ended", stream.name, exc_info=True)
                 return
             logger.exception("The pipe of channel %s broke off", stream.name)
-            self._fail(INTERNAL_FAILURE)
+            self._fail(INTERNAL_ERROR)
 
     def _fail(self, reason: str) -> None:
         self.reason = self.reason or reason
         self.failed.set()
 
     def _feed_epoch(self, stream: Stream, epoch: int) -> None:
-        """Wait for a reader and send it the epoch, of which nothing is asked of S3 before. The reader may close early.
-
-        An error closes the pipe only after `failed` says so: a container must not take it for the data's end and be
-        done before the job knows better.
-        """
+        """Wait for a reader, then get the epoch from S3 and send it; the reader may close early."""
         pipe = self._opened(self._path(stream, epoch))
         if pipe is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import IO, Any
 from botocore.exceptions import ClientError
 
 PARALLEL_TRANSFERS = 8
+READ_BYTES = 1 << 20
 
 
 class StagingError(Exception):
@@ -62,22 +64,39 @@ def relative_name(prefix: str, key: str) -> str:
     return key[prefix.rfind("/") + 1 :]
 
 
-def download_prefix(client: Any, uri: str, folder: Path) -> int:
-    """Bring every object below an S3 prefix into the folder, keeping relative paths. Returns how many there were."""
-    prefix = S3Location.parse(uri)
+def find_keys(client: Any, prefix: S3Location) -> list[str]:
+    """Keys that begin with the prefix, as `list_keys`; StagingError when they can't be listed or there is none."""
     try:
         keys = list(list_keys(client, prefix))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        raise StagingError(f"ClientError: Data download failed:{code} listing {uri}") from error
+        raise StagingError(f"ClientError: Data download failed:{code} listing {prefix.uri}") from error
     if not keys:
         raise StagingError(
-            f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. '
-            "Please ensure that the bucket exists in the selected region, that objects exist under that S3 prefix, and "
-            f'that the role has "s3:ListBucket" permissions on bucket "{prefix.bucket}".'
+            f'ClientError: Data download failed:No S3 objects found under S3 URL "{prefix.uri}" given in input data '
+            "source. Please ensure that the bucket exists in the selected region, that objects exist under that S3 "
+            f'prefix, and that the role has "s3:ListBucket" permissions on bucket "{prefix.bucket}".'
         )
+    return keys
+
+
+def download_prefix(client: Any, uri: str, folder: Path) -> int:
+    """Bring every object below an S3 prefix into the folder, keeping relative paths. Returns how many there were."""
+    prefix = S3Location.parse(uri)
+    keys = find_keys(client, prefix)
     folder.mkdir(parents=True, exist_ok=True)
     return _download(client, prefix.bucket, {key: _inside(folder, relative_name(prefix.key, key)) for key in keys})
+
+
+def read_object(client: Any, source: S3Location) -> Iterator[bytes]:
+    """The bytes of one object, piece by piece; StagingError when it isn't there or may not be read."""
+    try:
+        body = client.get_object(Bucket=source.bucket, Key=source.key)["Body"]
+        with contextlib.closing(body):
+            yield from body.iter_chunks(READ_BYTES)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise StagingError(f"ClientError: Data download failed:{code} for {source.uri}") from error
 
 
 def download_manifest(client: Any, uri: str, folder: Path) -> int:
@@ -88,10 +107,7 @@ def download_manifest(client: Any, uri: str, folder: Path) -> int:
     """
     manifest = S3Location.parse(uri)
     try:
-        entries = json.loads(client.get_object(Bucket=manifest.bucket, Key=manifest.key)["Body"].read())
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        raise StagingError(f"ClientError: Data download failed:{code} for {uri}") from error
+        entries = json.loads(b"".join(read_object(client, manifest)))
     except ValueError as error:
         raise StagingError(f"ClientError: Data download failed:the manifest {uri} is no JSON: {error}") from error
     match entries:

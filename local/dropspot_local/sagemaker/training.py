@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from typing import Any
@@ -10,16 +11,20 @@ from typing import Any
 from dropspot.algorithm_metrics import METRICS
 from dropspot_local.images import BUILT_IN_IMAGE
 from dropspot_local.sagemaker import events, staging
-from dropspot_local.sagemaker.errors import not_supported, validation
+from dropspot_local.sagemaker.errors import validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
 from dropspot_local.sagemaker.metrics import MetricReader
+from dropspot_local.sagemaker.pipes import ChannelPipes
 from dropspot_local.sagemaker.state import Record, Site
+from dropspot_local.sagemaker.streams import ChannelStream, channel_stream
+
+logger = logging.getLogger("dropspot_local")
 
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 FAILURE_CHARACTERS = 1024
 CHECKPOINT_SYNC_SECONDS = 10
-STAGED_MODES = ("File", "FastFile")
-"""Input modes whose files are brought in before training starts; FastFile shows the same files under the same names."""
+PIPE = "Pipe"
+"""The input mode of channels that are streamed; File and FastFile bring the same files before training starts."""
 _REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
 """Optional in the model, since jobs without instances came up; every other job needs them."""
 MESSAGES = {
@@ -55,9 +60,8 @@ def check(request: Record) -> None:
             "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
             "without specifying metric definitions."
         )
-    for mode in [algorithm["TrainingInputMode"], *(channel.get("InputMode") for channel in channels)]:
-        if mode is not None and mode not in STAGED_MODES:
-            raise not_supported(f"CreateTrainingJob's input mode {mode}")
+    for channel in channels:
+        _check_channel(channel, _mode(request, channel))
     stopping = request["StoppingCondition"]
     spot, longest = request.get("EnableManagedSpotTraining", False), stopping.get("MaxWaitTimeInSeconds")
     if spot and (longest is None or longest < stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)):
@@ -67,6 +71,32 @@ def check(request: Record) -> None:
         )
     if longest is not None and not spot:
         raise validation("MaxWaitTimeInSeconds above 0 is not allowed when EnableManagedSpotTraining is false")
+
+
+def _mode(request: Record, channel: Record) -> str:
+    """A channel's input mode: its own, or the job's."""
+    return str(channel.get("InputMode") or request["AlgorithmSpecification"]["TrainingInputMode"])
+
+
+def _check_channel(channel: Record, mode: str) -> None:
+    """What Channel and S3DataSource say of input modes, wrapping and augmented manifests."""
+    name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
+    augmented = source["S3DataType"] == "AugmentedManifestFile"
+    if augmented and mode != PIPE:
+        raise validation(
+            f"Invalid InputDataConfig: AugmentedManifestFile can only be used in input mode Pipe, and channel {name} "
+            f"has {mode}"
+        )
+    if augmented != bool(source.get("AttributeNames")):
+        raise validation(
+            f"Invalid InputDataConfig: channel {name} must have AttributeNames if, and only if, its S3DataType is "
+            "AugmentedManifestFile"
+        )
+    if channel.get("RecordWrapperType", "None") != "None" and mode != PIPE:
+        raise validation(
+            f"Invalid InputDataConfig: RecordWrapperType must be None in input mode {mode}, and channel {name} has "
+            f"{channel['RecordWrapperType']}"
+        )
 
 
 def new_record(site: Site, request: Record) -> Record:
@@ -106,7 +136,7 @@ class TrainingJob(Job):
         image = self.site.images.find(algorithm["TrainingImage"])
         command = algorithm.get("ContainerEntrypoint") or image.command(algorithm["TrainingImage"], "train")
         self._transition("Downloading")
-        self._stage_in()
+        pipes = ChannelPipes(self._stage_in(), self.root / "input" / "data")
         self._transition("Training", TrainingStartTime=time.time())
         definitions = algorithm.get("MetricDefinitions") or [
             {"Name": name, "Regex": regex}
@@ -118,18 +148,20 @@ class TrainingJob(Job):
         checkpoints = threading.Thread(target=self._sync_checkpoints_while, args=(running,), daemon=True)
         checkpoints.start()
         try:
-            code = self.run_container(
-                [*command, *algorithm.get("ContainerArguments", [])],
-                image.environment,
-                self.record.get("Environment", {}),
-                {
-                    "AWS_REGION": self.site.region,
-                    "TRAINING_JOB_NAME": self.name,
-                    "TRAINING_JOB_ARN": self.arn,
-                },
-                seconds=self.record["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
-                on_line=metrics.read,
-            )
+            with pipes:
+                code = self.run_container(
+                    [*command, *algorithm.get("ContainerArguments", [])],
+                    image.environment,
+                    self.record.get("Environment", {}),
+                    {
+                        "AWS_REGION": self.site.region,
+                        "TRAINING_JOB_NAME": self.name,
+                        "TRAINING_JOB_ARN": self.arn,
+                    },
+                    seconds=self.record["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
+                    on_line=metrics.read,
+                    broken_off=[pipes.failed],
+                )
         finally:
             running.set()
             checkpoints.join()
@@ -138,13 +170,15 @@ class TrainingJob(Job):
             self.record.update(fields)
         if self.abandoned:
             return fields
-        if code is None and not self.stop_requested.is_set():
+        cut_off = pipes.failed.is_set() and not self.stop_requested.is_set()
+        if code is None and not cut_off and not self.stop_requested.is_set():
             self._last_status = "MaxRuntimeExceeded"
             self.stop_requested.set()
+        if cut_off or code not in (0, None):
+            reason = pipes.reason if cut_off else f"AlgorithmError: {self._failure()}, exit code: {code}"
+            self._upload_of_failed(reason)
+            raise JobFailedError(reason)
         self._upload_checkpoints()
-        if code not in (0, None):
-            self._upload_archive("output/data", "output")
-            raise JobFailedError(f"AlgorithmError: {self._failure()}, exit code: {code}")
         if code == 0:
             self._transition("Uploading")
         self._upload_archive("output/data", "output")
@@ -176,8 +210,13 @@ class TrainingJob(Job):
             self._enter(secondary)
             self.update(**fields)
 
-    def _stage_in(self) -> None:
+    def _stage_in(self) -> list[ChannelStream]:
+        """Bring in everything but the channels in Pipe mode, whose streams are returned."""
+        streams = []
         for channel in self.record.get("InputDataConfig", []):
+            if _mode(self.record, channel) == PIPE:
+                streams.append(channel_stream(self.s3, channel))
+                continue
             source = channel["DataSource"]["S3DataSource"]["S3Uri"]
             staging.download_prefix(self.s3, source, self.root / "input" / "data" / channel["ChannelName"])
         for name in ("model", "output/data"):
@@ -188,13 +227,13 @@ class TrainingJob(Job):
             if next(staging.list_keys(self.s3, prefix), None) is not None:
                 staging.download_prefix(self.s3, location["S3Uri"], self._checkpoint_folder)
         self._write_configuration()
+        return streams
 
     def _write_configuration(self) -> None:
         folder = self.root / "input" / "config"
         folder.mkdir(parents=True, exist_ok=True)
-        mode = self.record["AlgorithmSpecification"]["TrainingInputMode"]
         channels = {
-            channel["ChannelName"]: _channel_document(channel, channel.get("InputMode", mode))
+            channel["ChannelName"]: _channel_document(channel, _mode(self.record, channel))
             for channel in self.record.get("InputDataConfig", [])
         }
         resources = {
@@ -226,6 +265,14 @@ class TrainingJob(Job):
         if "CheckpointConfig" in self.record:
             staging.upload_folder(self.s3, self._checkpoint_folder, self.record["CheckpointConfig"]["S3Uri"])
 
+    def _upload_of_failed(self, reason: str) -> None:
+        """Send what a failed job leaves behind; that this fails too is no reason to hide the first one."""
+        try:
+            self._upload_checkpoints()
+            self._upload_archive("output/data", "output")
+        except staging.StagingError as error:
+            logger.warning("The training job %s failed (%s), and then: %s", self.name, reason, error)
+
     def _upload_archive(self, folder: str, name: str) -> str | None:
         archive = self.folder / f"{name}.tar.gz"
         if not staging.pack(self.root / folder, archive):
@@ -244,7 +291,7 @@ def _channel_document(channel: Record, mode: str) -> dict[str, str]:
     """A channel as inputdataconfig.json tells the container of it."""
     source = channel["DataSource"]["S3DataSource"]
     document = {
-        "TrainingInputMode": mode,
+        "TrainingInputMode": "File" if mode == "FastFile" else mode,  # the container can't tell them apart
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
     }

@@ -110,20 +110,15 @@ def test_data_written_as_another_output_fail_the_run_instead_of_the_job(asked: s
     assert message.startswith(f"the plan's output is {asked} but preparation wrote {written}")
 
 
+@pytest.mark.parametrize("algorithm", [BUILT_IN, DETECTOR])
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input_mode", INPUT_MODES)
-def test_the_plan_and_the_channels_agree_on_what_can_be_combined(output: str, input_mode: str) -> None:
+def test_the_plan_and_the_channels_agree_on_what_can_be_combined(output: str, input_mode: str, algorithm: str) -> None:
     try:
-        stated = plan(output=output, input_mode=input_mode)
+        stated = plan(algorithm, output=output, input_mode=input_mode)
     except InvalidInputError:
-        document = plan(output=output).document | {"input_mode": input_mode}
+        document = plan(algorithm, output=output).document | {"input_mode": input_mode}
         with pytest.raises(InvalidInputError, match=f"input mode {input_mode} can't carry the output {output}"):
             input_data_config(RUN, "bucket", TrainingPlan.from_document(document), output)
     else:
         assert input_data_config(RUN, "bucket", stated, output)
-
-
-@pytest.mark.parametrize("output", ["image", "augmented-manifest"])
-def test_detector_container_is_given_recordio_only(output: str) -> None:
-    with pytest.raises(InvalidInputError, match=output):
-        plan(DETECTOR, output=output)

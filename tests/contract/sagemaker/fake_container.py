@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(os.environ["DROPSPOT_ML_ROOT"])
 
@@ -47,6 +48,27 @@ def process() -> None:
     (ROOT / "output" / "message").write_text("all copied")
 
 
+def read_pipes(orders: dict[str, list[int]]) -> list[BinaryIO]:
+    """Read each channel's pipes one after another, -1 or that many bytes of each, and put what came into the model.
+
+    Returns the pipes; each but the last is closed before the channel's next is opened.
+    """
+    last = []
+    for channel, sizes in orders.items():
+        pipe = None
+        for epoch, size in enumerate(sizes):
+            if pipe is not None:
+                pipe.close()
+            path = ROOT / "input" / "data" / f"{channel}_{epoch}"
+            while not path.exists():
+                time.sleep(0.01)
+            pipe = path.open("rb")
+            (ROOT / "model" / path.name).write_bytes(pipe.read(size))
+        if pipe is not None:
+            last.append(pipe)
+    return last
+
+
 def train() -> None:
     """Obey the hyperparameters; write a model that holds what the container saw."""
     config = ROOT / "input" / "config"
@@ -61,9 +83,13 @@ def train() -> None:
     if checkpoints.is_dir():
         found = sorted(file.name for file in checkpoints.iterdir())
         (checkpoints / f"checkpoint-{len(found)}").write_text("weights")
+    pipes = read_pipes(json.loads(parameters.get("pipes", "{}")))
     deadline = time.monotonic() + float(parameters.get("sleep", "0"))
     while time.monotonic() < deadline and not ended:
         time.sleep(0.05)
+    for pipe in pipes:
+        pipe.close()
+    (ROOT / "output" / "data" / "curve.csv").write_text("epoch,loss\n")
     if "failure" in parameters:
         fail("failure", parameters["failure"])
     if "exit" in parameters:
@@ -78,7 +104,6 @@ def train() -> None:
         "job": os.environ["TRAINING_JOB_NAME"],
     }
     (ROOT / "model" / "seen.json").write_text(json.dumps(seen))
-    (ROOT / "output" / "data" / "curve.csv").write_text("epoch,loss\n")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -109,6 +109,55 @@ def test_a_job_reads_only_what_its_role_may_read(aws):
     assert job["FailureReason"] == f"ClientError: Data download failed:403 for s3://{BUCKET}/secret/data.rec"
 
 
+def piped(uri: str, **source: object) -> list[dict[str, object]]:
+    s3 = {"S3DataType": "S3Prefix", "S3Uri": uri, **source}
+    return [{"ChannelName": "train", "InputMode": "Pipe", "DataSource": {"S3DataSource": s3}}]
+
+
+def test_a_pipe_brings_only_what_the_jobs_role_may_list_and_read(aws):
+    aws.put("piped-secret/data.rec")
+    listing, reading = allow("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"), allow("s3:GetObject", "*")
+    reasons = {
+        listing["Action"]: f"Data download failed:AccessDenied for s3://{BUCKET}/piped-secret/data.rec",
+        reading["Action"]: f"Data download failed:AccessDenied listing s3://{BUCKET}/piped-secret/",
+    }
+    for statement in (listing, reading):
+        job = aws.trained(
+            aws.name("train"),
+            RoleArn=role_for(aws, aws.name("role"), statement),
+            InputDataConfig=piped(f"s3://{BUCKET}/piped-secret/"),
+            HyperParameters={"pipes": '{"train": [-1]}'},
+        )
+        assert job["TrainingJobStatus"] == "Failed"
+        assert job["FailureReason"] == f"ClientError: {reasons[statement['Action']]}"
+
+
+def test_an_augmented_manifest_brings_only_the_objects_that_the_jobs_role_may_read(aws):
+    aws.put("referred/open/a.jpg")
+    aws.put("referred/secret/b.jpg")
+    for name in ("open/a.jpg", "secret/b.jpg"):
+        aws.put(f"lists/{name}.manifest", json.dumps({"source-ref": f"s3://{BUCKET}/referred/{name}"}).encode())
+    objects = [f"arn:aws:s3:::{BUCKET}/{keys}" for keys in ("referred/open/*", "lists/*", "models/*")]
+    role = role_for(aws, aws.name("role"), *(allow("s3:*", keys) for keys in objects))
+
+    def trained(uri: str) -> dict[str, str]:
+        return dict(
+            aws.trained(
+                aws.name("train"),
+                RoleArn=role,
+                InputDataConfig=piped(uri, S3DataType="AugmentedManifestFile", AttributeNames=["source-ref"]),
+                HyperParameters={"pipes": '{"train": [-1]}'},
+            )
+        )
+
+    assert trained(f"s3://{BUCKET}/lists/open/a.jpg.manifest")["TrainingJobStatus"] == "Completed"
+    refused_object = trained(f"s3://{BUCKET}/lists/secret/b.jpg.manifest")
+    reason = f"ClientError: Data download failed:AccessDenied for s3://{BUCKET}/referred/secret/b.jpg"
+    assert refused_object["FailureReason"] == reason
+    refused_manifest = trained(f"s3://{BUCKET}/referred/secret/b.jpg")
+    assert refused_manifest["FailureReason"] == reason
+
+
 def test_a_job_reads_what_a_manifest_file_lists_object_by_object(aws):
     name = aws.name("prep")
     for key in ("listed/open/a.txt", "listed/secret/b.txt"):

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-AUGMENTED = {
-    "ChannelName": "train",
-    "DataSource": {"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://contract-bucket/a.manifest"}},
-}
+
+def channel(**changes: object) -> dict[str, object]:
+    """One channel; what is left out of its S3DataSource and what is added to it go by the service's names."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://contract-bucket/a"}
+    source |= {name: changes.pop(name) for name in ("S3DataType", "AttributeNames") if name in changes}
+    return {"ChannelName": "train", "DataSource": {"S3DataSource": source}, **changes}
 
 
 def code_and_message(refused) -> tuple[str, str]:
@@ -105,8 +107,8 @@ def test_a_misspelt_parameter_is_refused(aws):
             {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
             "InstanceCount = 2",
         ),
-        ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}}, "input mode Pipe"),
-        ({"InputDataConfig": [AUGMENTED]}, "S3DataType = AugmentedManifestFile"),
+        ({"InputDataConfig": [channel(S3DataType="ManifestFile")]}, "S3DataType = ManifestFile"),
+        ({"InputDataConfig": [channel(CompressionType="Gzip", InputMode="Pipe")]}, "CompressionType = Gzip"),
         ({"DebugHookConfig": {"S3OutputPath": "s3://bucket/x"}}, "DebugHookConfig.S3OutputPath"),
     ],
 )
@@ -114,6 +116,31 @@ def test_a_parameter_that_has_no_effect_here_is_refused_by_name(aws, changes, na
     with pytest.raises(ClientError, match="The embedded cloud doesn't support CreateTrainingJob's") as refused:
         aws.train(aws.name("refused"), **changes)
     assert named in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", ["File", "FastFile"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"S3DataType": "AugmentedManifestFile", "AttributeNames": ["source-ref"]},
+            "AugmentedManifestFile can only be used in input mode Pipe, and channel train has",
+        ),
+        ({"RecordWrapperType": "RecordIO"}, "RecordWrapperType must be None in input mode"),
+    ],
+)
+def test_what_only_a_pipe_carries_is_refused_elsewhere(aws, mode, changes, message):
+    with pytest.raises(ClientError, match=message):
+        aws.train(aws.name("refused"), InputDataConfig=[channel(**changes, InputMode=mode)])
+    specification = aws.training_request("any")["AlgorithmSpecification"] | {"TrainingInputMode": mode}
+    with pytest.raises(ClientError, match=message):
+        aws.train(aws.name("refused"), InputDataConfig=[channel(**changes)], AlgorithmSpecification=specification)
+
+
+@pytest.mark.parametrize("changes", [{"S3DataType": "AugmentedManifestFile"}, {"AttributeNames": ["source-ref"]}])
+def test_attributes_are_named_of_augmented_manifests_and_of_nothing_else(aws, changes):
+    with pytest.raises(ClientError, match="channel train must have AttributeNames if, and only if"):
+        aws.train(aws.name("refused"), InputDataConfig=[channel(**changes, InputMode="Pipe")])
 
 
 def test_an_operation_that_is_not_there_is_refused_by_name(aws):

@@ -40,10 +40,36 @@ def test_channels_and_configuration_go_in_and_archives_come_out(aws):
     assert seen["hyperparameters"] == {"epochs": "3"}
     assert seen["files"] == ["train/train.rec", "validation/validation.rec"]
     assert seen["channels"]["train"]["ContentType"] == "application/x-recordio"
-    assert seen["channels"]["validation"]["TrainingInputMode"] == "FastFile"
+    assert seen["channels"]["validation"]["TrainingInputMode"] == "File"  # the container can't tell FastFile from it
     assert seen["resources"]["hosts"] == ["algo-1"]
     assert seen["job"] == name
     assert unpacked(aws, f"s3://{BUCKET}/models/{name}/output/output.tar.gz") == {"curve.csv": b"epoch,loss\n"}
+
+
+def test_pictures_and_their_annotations_are_four_channels_in_file_mode(aws):
+    names = ("train", "train_annotation", "validation", "validation_annotation")
+    for name in names:
+        aws.put(f"image-format/{name}/{name}.{'json' if 'annotation' in name else 'jpg'}")
+    channels = [
+        channel(
+            name,
+            f"s3://{BUCKET}/image-format/{name}/",
+            ContentType="image/jpeg",
+            CompressionType="None",
+            RecordWrapperType="None",
+            InputMode="File",
+        )
+        for name in names
+    ]
+    job = aws.trained(aws.name("train"), InputDataConfig=channels)
+    seen = json.loads(unpacked(aws, job["ModelArtifacts"]["S3ModelArtifacts"])["seen.json"])
+    assert seen["files"] == [
+        "train/train.jpg",
+        "train_annotation/train_annotation.json",
+        "validation/validation.jpg",
+        "validation_annotation/validation_annotation.json",
+    ]
+    assert {document["ContentType"] for document in seen["channels"].values()} == {"image/jpeg"}
 
 
 def test_the_way_is_told_by_secondary_statuses(aws, events):
@@ -95,6 +121,12 @@ def test_the_failure_file_is_the_reason(aws, events):
 
 def test_without_a_failure_file_the_exit_code_is_the_reason(aws):
     job = aws.trained(aws.name("train"), HyperParameters={"exit": "7"})
+    assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
+
+
+def test_an_output_that_cannot_be_kept_does_not_hide_why_the_job_failed(aws):
+    nowhere = {"S3OutputPath": "s3://no-such-bucket/models/"}
+    job = aws.trained(aws.name("train"), HyperParameters={"exit": "7"}, OutputDataConfig=nowhere)
     assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
 
 

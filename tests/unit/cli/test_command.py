@@ -21,7 +21,10 @@ from dropspot_cli.project import Project
 from dropspot_cli.sentences import sentence
 from dropspot_local.cloud import Cloud, CloudError
 
-VERBS = ("up", "down", "push", "watch", "runs", "detect", "prepare", "env", "retrain", "teardown", "deploy", "demo")
+VERBS = (
+    *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo"),
+    *("prepare", "train", "evaluate", "serve"),
+)
 
 
 def dropspot(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +56,9 @@ def test_help_lists_every_verb(tmp_path: Path) -> None:
         (("runs",), "No cloud is chosen: start the embedded one with `dropspot up`, or set AWS_REGION"),
         (("demo", "--dataset", "/no/such/folder"), "/no/such/folder does not exist"),
         (("up", "--parameter", "Settle"), "'Settle' is no parameter: write it as Name=value"),
+        (("train", ".", "/no/out"), ". holds no prepared data: give the folder that `dropspot prepare` wrote"),
+        (("evaluate", "/no/model", "."), ". holds no prepared data: give the folder that `dropspot prepare` wrote"),
+        (("serve", "/no/model"), "/no/model does not exist"),
     ],
 )
 def test_an_expected_failure_is_one_sentence_and_exit_code_one(

@@ -1,4 +1,4 @@
-"""Pictures for the real server: an ordinary one, and one that is small and takes minutes to decode."""
+"""Pictures for the real server: an ordinary one, one that is large, and one that takes a minute to decode."""
 
 import io
 from functools import cache
@@ -15,6 +15,14 @@ def picture() -> bytes:
     buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     Image.fromarray(noise).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@cache
+def large_picture() -> bytes:
+    """A PNG of 49 megapixels, half transparent."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (7000, 7000), (1, 2, 3, 128)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from dropspot.errors import InvalidInputError
-from dropspot.plan import BUILT_IN, DETECTOR, Instance, PlanDefaults, TrainingPlan
+from dropspot.plan import BUILT_IN, DETECTOR, INPUT_MODES, Instance, PlanDefaults, TrainingPlan
+from dropspot.preparation_plan import OUTPUTS
 
 DEFAULTS = PlanDefaults(Instance("ml.g4dn.xlarge", 1))
 
@@ -72,21 +73,33 @@ def test_an_impossible_plan_is_refused_by_name(document: Any, named: str) -> Non
 @pytest.mark.parametrize(
     ("output", "input_mode"), [("recordio", "File"), ("image", "File"), ("augmented-manifest", "Pipe")]
 )
-def test_each_output_has_its_input_mode(output: str, input_mode: str) -> None:
-    assert parse({"output": output}, BUILT_IN).input_mode == input_mode
+@pytest.mark.parametrize("algorithm", [BUILT_IN, DETECTOR])
+def test_each_output_has_its_input_mode(output: str, input_mode: str, algorithm: str) -> None:
+    assert parse({"output": output}, algorithm).input_mode == input_mode
+
+
+def test_there_are_input_modes_for_every_output() -> None:
+    assert tuple(INPUT_MODES) == OUTPUTS
+
+
+@pytest.mark.parametrize("algorithm", [BUILT_IN, DETECTOR])
+@pytest.mark.parametrize("input_mode", INPUT_MODES["recordio"])
+def test_recordio_is_read_in_every_input_mode(input_mode: str, algorithm: str) -> None:
+    assert parse({"input_mode": input_mode}, algorithm).input_mode == input_mode
 
 
 @pytest.mark.parametrize(
-    ("document", "algorithm", "named"),
+    "document",
     [
-        ({"output": "image", "input_mode": "Pipe"}, BUILT_IN, "input_mode"),
-        ({"output": "augmented-manifest", "input_mode": "File"}, BUILT_IN, "input_mode"),
-        ({"output": "image"}, DETECTOR, "detector_container reads recordio only"),
-        ({"input_mode": "Pipe"}, DETECTOR, "input_mode"),
+        {"output": "image", "input_mode": "Pipe"},
+        {"output": "image", "input_mode": "FastFile"},
+        {"output": "augmented-manifest", "input_mode": "File"},
+        {"input_mode": "Stream"},
     ],
 )
-def test_an_output_that_cannot_reach_the_algorithm_is_refused(document: Any, algorithm: str, named: str) -> None:
-    with pytest.raises(InvalidInputError, match=named):
+@pytest.mark.parametrize("algorithm", [BUILT_IN, DETECTOR])
+def test_an_input_mode_that_does_not_fit_the_output_is_refused(document: Any, algorithm: str) -> None:
+    with pytest.raises(InvalidInputError, match="input_mode"):
         parse(document, algorithm)
 
 

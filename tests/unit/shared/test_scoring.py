@@ -1,6 +1,6 @@
 import pytest
 
-from scoring import Box, Detection, mean, score_class
+from dropspot.scoring import Box, Detection, mean, score_class
 
 UNIT = Box(0, 0.0, 0.0, 0.5, 0.5)
 ELSEWHERE = Box(0, 0.6, 0.6, 0.9, 0.9)

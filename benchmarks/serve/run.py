@@ -1,0 +1,187 @@
+"""What serving costs beyond the detection itself: `python benchmarks/serve/run.py [--quick] [--model FOLDER]`.
+
+Prints Markdown on standard output, and on standard error what it is at; exit code 1 where a requirement is not met.
+The server, its clients and the same work without a server run on the same cores and take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+from processes import SERVE_PYTHON, TRAIN_PYTHON, Server, in_process, random_model
+
+sys.path.append(str(Path(__file__).parents[1] / "prep"))
+import machine
+from measuring import Spread
+from report import Verdict, table, verdicts
+
+MORE_MS = 2.0  # HTTP's median beyond decode, inference and suppression
+LEAST_SHARE = 0.9  # of the in-process rate, with two clients
+MOST_MIB = 250
+MOST_SECONDS = 1.5  # from the start to the first answer
+CLIENTS = 2
+SIZE = (500, 375)
+_VERSIONS = """
+import importlib.metadata as m, platform
+names = ("numpy", "pillow", "onnxruntime", "uvicorn", "starlette", "h11")
+print(", ".join([f"Python {platform.python_version()}", *(f"{n} {m.version(n)}" for n in names)]))
+"""
+
+
+@dataclass(slots=True)
+class Measured:
+    """One value of each round; times in milliseconds, rates in pictures a second."""
+
+    rows: int = 0
+    alone: list[float] = field(default_factory=list)
+    over_http: list[float] = field(default_factory=list)
+    rate_one: list[float] = field(default_factory=list)
+    rate_all: list[float] = field(default_factory=list)
+    rate_http: list[float] = field(default_factory=list)
+    start: list[float] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)
+    peak: list[float] = field(default_factory=list)
+
+    def more(self) -> Spread:
+        return Spread.of([http - alone for http, alone in zip(self.over_http, self.alone, strict=True)])
+
+    def share(self) -> Spread:
+        return Spread.of([http / alone for http, alone in zip(self.rate_http, self.rate_all, strict=True)])
+
+
+def main() -> int:
+    """Measure, print, and return 1 where a requirement is not met."""
+    options = _options()
+    if lacking := [python for python in (SERVE_PYTHON, TRAIN_PYTHON) if not python.exists()]:
+        sys.exit(f"{lacking[0]} is missing: python3 cli/bootstrap.py detector-serve detector-train")
+    say = partial(print, file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="dropspot-bench-serve-") as folder:
+        work = Path(folder)
+        picture = work / "picture.jpg"
+        picture.write_bytes(_picture())
+        measured = {}
+        for name, root in _models(options, work).items():
+            say(f"{name}: {options.rounds} rounds of {options.pictures} pictures")
+            measured[name] = _measure(root, picture, options.rounds, options.pictures)
+        size = picture.stat().st_size
+    found = [verdict for name, one in measured.items() for verdict in _wanted(name, one)]
+    versions = subprocess.run(
+        [SERVE_PYTHON, "-c", _VERSIONS], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {versions}.")
+    print(
+        f"JPEG of {SIZE[0]}x{SIZE[1]} pixels, {size:,} bytes; {options.rounds} rounds of {options.pictures} pictures; "
+        "the server and the same work in one process take turns. Min / median / max of the rounds.\n"
+    )
+    print(_table(measured), end="\n\n")
+    print(verdicts(found))
+    return 0 if all(verdict.met for verdict in found) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what serving costs beyond the detection itself.")
+    parser.add_argument("--quick", action="store_true", help="two rounds of 40 pictures")
+    parser.add_argument("--rounds", type=int, help="how often the ways take their turn (7)")
+    parser.add_argument("--pictures", type=int, help="pictures of each way in a round (200)")
+    parser.add_argument("--model", type=Path, help="a model folder, instead of random weights of two networks")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.quick else 7)
+    options.pictures = options.pictures or (40 if options.quick else 200)
+    return options
+
+
+def _models(options: argparse.Namespace, work: Path) -> dict[str, Path]:
+    """Return the trees below which a `model` folder lies, by what they hold."""
+    if options.model:
+        root = work / "given"
+        root.mkdir()
+        (root / "model").symlink_to(options.model.resolve())
+        return {options.model.name: root}
+    roots = {}
+    for network, side in (("efficientnet-lite0", 300), ("tiny", 128)):
+        random_model(work / network / "model", network, side)
+        roots[f"{network}, {side} px"] = work / network
+    return roots
+
+
+def _picture() -> bytes:
+    """A JPEG of smooth random colours, always the same."""
+    rng, small, buffer = random.Random(0), Image.new("RGB", (50, 38)), io.BytesIO()  # noqa: S311 - no secret
+    small.putdata([(rng.randrange(256), rng.randrange(256), rng.randrange(256)) for _ in range(50 * 38)])
+    small.resize(SIZE, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _measure(root: Path, picture: Path, rounds: int, pictures: int) -> Measured:
+    measured, cores = Measured(), len(os.sched_getaffinity(0))
+    with in_process(root / "model", picture) as alone:
+        measured.rows = json.loads(alone.greeting)["rows"]
+        for _ in range(rounds):
+            alone.ask(f"1 {pictures}")
+            one = json.loads(alone.answer())
+            alone.ask(f"{cores} {CLIENTS * pictures}")
+            every = json.loads(alone.answer())
+            with Server(root, picture) as server:
+                _, each = server.posted(1, pictures)
+                seconds, _ = server.posted(CLIENTS, pictures)
+                resident, peak = server.resident_mib()
+            measured.alone.append(1000 * statistics.median(one["each"]))
+            measured.rate_one.append(pictures / one["seconds"])
+            measured.rate_all.append(CLIENTS * pictures / every["seconds"])
+            measured.over_http.append(1000 * statistics.median(each))
+            measured.rate_http.append(CLIENTS * pictures / seconds)
+            measured.start.append(server.seconds_to_first_answer)
+            measured.resident.append(resident)
+            measured.peak.append(peak)
+    return measured
+
+
+def _table(measured: dict[str, Measured]) -> str:
+    cores = len(os.sched_getaffinity(0))
+    rows: list[tuple[str, str, str]] = []
+    for name, one in measured.items():
+        rows += [
+            (f"{name}: in-process, one thread, p50 (answer of {one.rows} rows)", "ms", Spread.of(one.alone).text(2)),
+            (f"{name}: HTTP, one client, p50", "ms", Spread.of(one.over_http).text(2)),
+            (f"{name}: HTTP beyond in-process, round by round", "ms", one.more().text(2)),
+            (f"{name}: in-process, one thread", "pictures/s", Spread.of(one.rate_one).text(1)),
+            (f"{name}: in-process, {cores} threads", "pictures/s", Spread.of(one.rate_all).text(1)),
+            (f"{name}: HTTP, {CLIENTS} clients", "pictures/s", Spread.of(one.rate_http).text(1)),
+            (f"{name}: start to first answer", "s", Spread.of(one.start).text(2)),
+            (f"{name}: resident memory after the round, supervisor and worker", "MiB", Spread.of(one.resident).text()),
+            (f"{name}: the most they have held", "MiB", Spread.of(one.peak).text()),
+        ]
+    return table(("Model: what", "Unit", "Min / median / max"), rows)
+
+
+def _wanted(name: str, one: Measured) -> list[Verdict]:
+    cores = len(os.sched_getaffinity(0))
+    more, share, peak, start = one.more(), one.share(), Spread.of(one.peak), Spread.of(one.start)
+    return [
+        Verdict(
+            f"{name}: HTTP p50 at most {MORE_MS:g} ms above in-process", f"{more.text(2)} ms", more.middle <= MORE_MS
+        ),
+        Verdict(
+            f"{name}: {CLIENTS} clients >= {LEAST_SHARE} of in-process on {cores} threads",
+            share.text(2),
+            share.middle >= LEAST_SHARE,
+        ),
+        Verdict(f"{name}: resident memory < {MOST_MIB} MiB", f"{peak.text()} MiB", peak.most < MOST_MIB),
+        Verdict(f"{name}: start to first answer < {MOST_SECONDS} s", f"{start.text(2)} s", start.middle < MOST_SECONDS),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

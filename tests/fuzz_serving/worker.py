@@ -1,0 +1,67 @@
+"""The child process: takes case numbers from stdin, one a line, and answers each with one line of JSON.
+
+{"case": 17, "status": 200, "told": ""}
+{"case": 18, "status": 500, "told": "what is wrong"}
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import json
+import resource
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from detector.served_model import ServedModel
+from detector.server import DetectionServer
+from fuzz_serving import saboteurs
+from fuzz_serving.asking import ask, problem
+from fuzz_serving.cases import MAX_BODY_BYTES, make_case
+
+MAX_GROWTH_KIB = 1 << 20  # of the resident set, beyond what the model took
+
+
+def main() -> None:
+    """Try the cases that stdin names until it ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--saboteur", choices=sorted(saboteurs.BY_NAME))
+    told = parser.parse_args()
+    faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    model = ServedModel(told.model)
+    model.prove()
+    if told.saboteur:
+        model.detect = saboteurs.BY_NAME[told.saboteur]  # type: ignore[method-assign]
+    server = DetectionServer(1, MAX_BODY_BYTES)
+    server.take(model)
+    asyncio.run(_try_all(server, told.seed, model.description.nms_topk))
+
+
+async def _try_all(server: DetectionServer, seed: int, topk: int) -> None:
+    at_first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("ready", flush=True)
+    for line in sys.stdin:
+        answer = await _try_one(server, seed, int(line), topk)
+        growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first
+        if growth > MAX_GROWTH_KIB:
+            answer["told"] = f"it took {growth >> 10} MiB of memory"
+        print(json.dumps(answer), flush=True)
+
+
+async def _try_one(server: DetectionServer, seed: int, number: int, topk: int) -> dict[str, Any]:
+    case = make_case(seed, number)
+    try:
+        answered = await ask(server.app, case)
+        return {"case": number, "status": answered.status, "told": problem(case, answered, topk)}
+    except Exception:  # noqa: BLE001 - that is what is looked for
+        return {"case": number, "status": 0, "told": traceback.format_exc()}
+
+
+if __name__ == "__main__":
+    main()
