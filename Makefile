@@ -58,7 +58,7 @@ bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
 	.venv/bin/python benchmarks/prep/run.py
 
 bench-train: setup ## measure training's pipeline against the bare training step
-	.venv/bin/python benchmarks/train/run.py
+	$(TRAINER) benchmarks/train/run.py
 
 bench-serve: setup ## measure what serving costs beyond the detection itself
 	.venv/bin/python benchmarks/serve/run.py
