@@ -111,9 +111,7 @@ def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
                 ),
                 "prep": partial(programs.prep, data, number, shorter_side=SIDE),
                 "im2rec without resizing": partial(programs.im2rec, data, number),
-                "im2rec of 2022 without resizing": partial(
-                    programs.im2rec, data, number, python=programs.ORACLE_2022
-                ),
+                "im2rec of 2022 without resizing": partial(programs.im2rec, data, number, python=programs.ORACLE_2022),
                 "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
                 "decoding alone": partial(programs.decode_loop, data, number),
                 "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),

@@ -86,11 +86,10 @@ def run_job(
         validation=validation,
         threads=threads,
         stop=stop,
-        save=partial(write_checkpoint, paths.checkpoints, identity(settings, len(samples))),
+        save=partial(write_checkpoint, paths.checkpoints, identity(settings, samples)),
     )
-    checkpoint = read_checkpoint(paths.checkpoints, identity(settings, len(samples)))
+    checkpoint = read_checkpoint(paths.checkpoints, identity(settings, samples))
     if checkpoint is not None:
-        LOG.info("resumed from the checkpoint after epoch %d", checkpoint.epoch - 1)
         training.resume(checkpoint)
     training.run()
     LOG.info("the model has the weights of epoch %d, validation mAP %.4f", training.best_epoch, training.kept_map)

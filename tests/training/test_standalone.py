@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,17 +47,14 @@ def run(*words: object) -> str:
     return said
 
 
-def until(process: "subprocess.Popen[str]", pattern: str, seconds: float = 60) -> str:
-    """Read what a process says until a line matches; return all of it."""
+def until(process: "subprocess.Popen[str]", pattern: str) -> str:
+    """Read what a process says until a line matches; return that line."""
     assert process.stdout is not None
-    said, deadline = "", time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if select.select([process.stdout], [], [], 0.1)[0]:
-            line = process.stdout.readline()
-            said += line
-            if re.search(pattern, line):
-                return said
-            assert line, said
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if re.search(pattern, line):
+            return line
     raise AssertionError(f"nothing matched {pattern}: {said}")
 
 
