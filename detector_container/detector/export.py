@@ -29,7 +29,7 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     anchors = anchor_boxes(network.levels)
     logits, offsets = network.symbol
-    probabilities = mx.sym.softmax(logits, axis=-1, name="probabilities")
+    probabilities = mx.sym.softmax(logits, axis=-1, name="scores")
     arrays = {name: value.asnumpy() for name, value in weights.items()}
     answers = mx.sym.Group([probabilities, offsets])
     write_onnx(
