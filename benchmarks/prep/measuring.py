@@ -8,24 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from programs import Run
+from tables import Spread
 
 Way = Callable[[], Run]
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """The least, the middle and the most of several measurements."""
-
-    least: float
-    middle: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        return cls(min(values), statistics.median(values), max(values))
-
-    def text(self, digits: int = 0) -> str:
-        return " / ".join(f"{value:,.{digits}f}" for value in (self.least, self.middle, self.most))
 
 
 @dataclass(frozen=True, slots=True)

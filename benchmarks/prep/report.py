@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from datasets import Benchmarked
 from measuring import Measured
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One requirement, what was measured, and whether that is enough."""
-
-    requirement: str
-    measured: str
-    met: bool
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first is of numbers."""
-    lines = [heads, ["---", *("---:" for _ in heads[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+from tables import table
 
 
 def sets(data: Sequence[Benchmarked]) -> str:
@@ -66,9 +51,3 @@ def rates(measured: Measured) -> str:
             for way in measured.runs
         ),
     )
-
-
-def verdicts(found: Sequence[Verdict]) -> str:
-    """The requirements, each with its measurement."""
-    heads = ("Requirement", "Measured", "Met")
-    return table(heads, ((one.requirement, one.measured, "yes" if one.met else "**no**") for one in found))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 import datasets
 import machine
 import measuring
@@ -22,7 +23,7 @@ import report
 from datasets import Benchmarked
 from measuring import Measured, Way
 from pictures import HUGE, LARGE, SMALL
-from report import Verdict
+from tables import Verdict, table, verdicts
 
 SIDE = 512
 NO_LIMIT = 4096  # the largest shorter side that a plan takes: nothing here is larger
@@ -59,21 +60,21 @@ def main() -> int:
         data.read()
     processes = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
     measured = measuring.take_turns(_ways(sets, processes), options.rounds, say)
-    verdicts = _rates_wanted(measured, processes, large, small)
+    wanted = _rates_wanted(measured, processes, large, small)
     psnr, psnr_wanted = _psnr(large, processes[-1])
-    verdicts.append(psnr_wanted)
+    wanted.append(psnr_wanted)
     say("peak memory")
     huge = datasets.generated(options.work, HUGE, 6)
     memory, memory_wanted = _memory([few, large, huge], processes[-1])
-    verdicts += memory_wanted
+    wanted += memory_wanted
     print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds.\n")
     print(f"- prep: {machine.versions(programs.PREP)}")
     print(f"- im2rec: {machine.versions(programs.ORACLE)}")
     print(f"- im2rec of 2022: {machine.versions(programs.ORACLE_2022)}\n")
     for part in (report.sets(sets), report.rates(measured), _ratios(measured, sets, processes), psnr, memory):
         print(part, end="\n\n")
-    print(report.verdicts(verdicts))
-    return 0 if all(verdict.met for verdict in verdicts) else 1
+    print(verdicts(wanted))
+    return 0 if all(verdict.met for verdict in wanted) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -121,7 +122,7 @@ def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
 
 
 def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, small: Benchmarked) -> list[Verdict]:
-    verdicts = []
+    wanted = []
     for number in processes:
         in_words = f"{number} process{'es' if number > 1 else ''}"
         limit, wide, none = "prep", "prep without limit", "decoding alone"
@@ -134,12 +135,12 @@ def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, 
             (0.9, "passing through small pictures: of bare decoding's rate", small, limit, none),
         ):
             ratio = measured.ratio(_key(data, way, number), _key(data, other, number))
-            verdicts.append(Verdict(f"{what} >= {least}, {in_words}", ratio.text(2), ratio.middle >= least))
+            wanted.append(Verdict(f"{what} >= {least}, {in_words}", ratio.text(2), ratio.middle >= least))
     if len(processes) > 1:
         for what, data, way in (("resizing", large, "prep"), ("passing through", large, "prep without limit")):
             gain = measured.ratio(_key(data, way, 2), _key(data, way, 1))
-            verdicts.append(Verdict(f"{what}: two processes >= 1.8 times one", gain.text(2), gain.middle >= 1.8))
-    return verdicts
+            wanted.append(Verdict(f"{what}: two processes >= 1.8 times one", gain.text(2), gain.middle >= 1.8))
+    return wanted
 
 
 def _ratios(measured: Measured, sets: list[Benchmarked], processes: list[int]) -> str:
@@ -148,11 +149,10 @@ def _ratios(measured: Measured, sets: list[Benchmarked], processes: list[int]) -
     for data in sets:
         for number in processes:
             for way in ("prep", "prep without limit"):
-                against = _AGAINST
                 mine = _key(data, way, number)
-                ratios = [measured.ratio(mine, _key(data, other, number)).text(2) for other in against]
+                ratios = [measured.ratio(mine, _key(data, other, number)).text(2) for other in _AGAINST]
                 rows.append((mine, *ratios))
-    return report.table(("Rate of prep over that of", *_AGAINST), rows)
+    return table(("Rate of prep over that of", *_AGAINST), rows)
 
 
 def _psnr(large: Benchmarked, processes: int) -> tuple[str, Verdict]:
@@ -169,7 +169,7 @@ def _psnr(large: Benchmarked, processes: int) -> tuple[str, Verdict]:
     met = ours.psnr >= theirs.psnr and ours.bytes <= theirs.bytes
     said = f"{ours.psnr:.2f} to {theirs.psnr:.2f} dB, {ours.bytes:,.0f} to {theirs.bytes:,.0f} bytes"
     heads = (f"Resized, {number} pictures", "Mean PSNR against the reference, dB", "Mean bytes")
-    return report.table(heads, rows), Verdict("resizing: no lower PSNR, no more bytes than im2rec", said, met)
+    return table(heads, rows), Verdict("resizing: no lower PSNR, no more bytes than im2rec", said, met)
 
 
 def _memory(sets: list[Benchmarked], processes: int) -> tuple[str, list[Verdict]]:
@@ -182,7 +182,7 @@ def _memory(sets: list[Benchmarked], processes: int) -> tuple[str, list[Verdict]
     heads = ("Peak memory", "Pictures", "Fullest worker, MiB", "Leading process, MiB")
     said = " and ".join(f"{peak:.0f}" for peak in workers[:2])
     counts = " and ".join(f"{data.count:,}" for data in sets[:2])
-    return report.table(heads, rows), [
+    return table(heads, rows), [
         Verdict(f"a worker's peak memory < {WORKER_MIB} MiB", f"{workers[1]:.0f} MiB", workers[1] < WORKER_MIB),
         Verdict(
             f"a worker's peak memory < {WORKER_MIB} MiB on the largest pictures that are taken",

@@ -22,10 +22,9 @@ from pathlib import Path
 from PIL import Image
 from processes import SERVE_PYTHON, TRAIN_PYTHON, Server, in_process, random_model
 
-sys.path.append(str(Path(__file__).parents[1] / "prep"))
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 import machine
-from measuring import Spread
-from report import Verdict, table, verdicts
+from tables import Spread, Verdict, table, verdicts
 
 MORE_MS = 2.0  # HTTP's median beyond decode, inference and suppression
 LEAST_SHARE = 0.9  # of the in-process rate, with two clients

@@ -24,7 +24,7 @@ set_openmp_threads()  # MXNet reads the number of threads when imported
 
 import mxnet as mx  # noqa: E402
 
-sys.path.append(str(Path(__file__).parents[1] / "prep"))  # where the facts about the machine are read
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 from machine import hardware, load, versions  # noqa: E402
 from subjects import SUBJECTS, Subject, Trained  # noqa: E402
 
