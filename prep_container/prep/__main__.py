@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from dropspot.errors import DropspotError
 from dropspot.plan_fields import Fields, stated
@@ -72,20 +73,30 @@ def _stop(signum: int, _frame: FrameType | None) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    _tell(line, sys.stdout)
+
+
+def _tell(line: str, stream: TextIO) -> None:
+    """Print a line; where nobody reads the stream any longer (`| head`), go on without a word."""
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is still in the buffer would fail again at the end
+        os.close(nowhere)
 
 
 def _fail(message: Path | None, sentence: str, code: int) -> int:
     """Tell a person (stderr) and SageMaker (the message file: UTF-8, one kilobyte) why."""
     sentence = " ".join(sentence.split())
-    print(sentence, file=sys.stderr, flush=True)
+    _tell(sentence, sys.stderr)
     if message is None:
         return code
     try:
         message.parent.mkdir(parents=True, exist_ok=True)
         message.write_bytes(sentence.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", "ignore").encode())
     except OSError as error:
-        print(f"the message file could not be written: {error}", file=sys.stderr, flush=True)
+        _tell(f"the message file could not be written: {error}", sys.stderr)
     return code
 
 

@@ -27,6 +27,7 @@ MAX_TOTAL_BYTES = 200 << 30
 MAX_MEMBERS = 5_000_000
 MAX_RATIO = 250  # unpacked to packed; real annotations stay below 100, pictures near 1
 RATIO_FREE_BYTES = 64 << 20  # small archives may compress as well as they like
+_ZIP_SIGNATURES = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")  # a tar's first member may be called PK as well
 _MAX_TAR_NAME_BYTES = 1 << 20
 _TAR_NAME_TYPES = (
     tarfile.XHDTYPE,
@@ -146,7 +147,9 @@ def members(archive: Path, name: str, allowance: Allowance) -> Iterator[Member]:
     meter = _Meter(archive, name, allowance)
     with archive.open("rb") as raw:
         start = raw.read(4)
-    found = _zip_members(archive) if start[:2] == b"PK" else _tar_members(archive, gzipped=start[:2] == b"\x1f\x8b")
+    found = (
+        _zip_members(archive) if start in _ZIP_SIGNATURES else _tar_members(archive, gzipped=start[:2] == b"\x1f\x8b")
+    )
     with closing(found):
         while True:
             with _damage_named(name):

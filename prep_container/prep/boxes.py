@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 
 from dropspot.preparation_plan import PreparationPlan
-from prep.conventions import PIXEL, Conventions, far_off, finite
+from prep.conventions import Conventions, far_off
+from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Box, StatedBox
 from prep.quarantine import Quarantine
+from prep.stated_size import is_shrunk, reaches_over
+from prep.units import PIXEL, finite
 
 DECIMALS = 7  # of a fraction: finer than a 32-bit float can tell apart near 1
 SMALLEST_SIDE = 1.0  # pixels
-TOLERANCE = 1.0  # pixels over the edge: rounding, or another way of counting, and not worth a line
-SAME_ASPECT_PERCENT = 2  # difference of two aspect ratios that whole numbers of pixels explain
+
+_SWAPPED = "ends before it begins: its corners are swapped, or its size is negative"
+_FAR_PAST = "reaches more than a whole picture past the {size} one"
+_EITHER = "may be percentages or pixels: the data set holds both, and nothing tells which these are"
 
 Edges = tuple[float, float, float, float]
 Size = tuple[int, int]
@@ -34,18 +39,25 @@ def usable_boxes(
     """
     file, item, size, claimed = annotation.file.path, annotation.item, (width, height), annotation.claimed_size
     units = conventions.units_of(annotation)
-    stated = [(box, conventions.edges(box, units, width, height)) for box in annotation.boxes]
+    if units == DOUBTFUL:
+        for box in annotation.boxes:
+            quarantine.leave_out(file, "bad_annotation", f"{_corners(box)} {_EITHER}", box=box.index, item=item)
+        return ()
+    drawn_on = conventions.size_referred_to(annotation, width, height) if units == PIXEL else size
+    stated = [(box, _scaled(conventions.edges(box, units, *drawn_on), drawn_on, size)) for box in annotation.boxes]
     if claimed is not None and claimed != size:
-        reason = _other_size(claimed, size, [edges for _, edges in stated], units)
+        reason = _other_size(annotation, size, [edges for _, edges in stated], units)
+        if drawn_on != size:
+            reason = f"{_two_sizes(claimed, size)}; the boxes refer to the stated size and are scaled"
         quarantine.remark(file, "size_mismatch", reason, item=item)
     boxes = []
     for box, edges in stated:
         if unwanted := _unwanted(box, plan):
             quarantine.leave_out(file, *unwanted, box=box.index, item=item, deliberate=True)
-        elif problem := _problem(box, edges, units, size):
+        elif problem := _problem(box, edges, units, size, drawn_on):
             quarantine.leave_out(file, *problem, box=box.index, item=item)
         else:
-            if _reaches_over(edges, size):
+            if reaches_over(edges, size):
                 reason = f"{_corners(box)} reaches over the edge of the {width} x {height} picture"
                 quarantine.remark(file, "box_clipped", reason, box=box.index, item=item)
             boxes.append(_as_fractions(box, edges, size, plan))
@@ -67,16 +79,20 @@ def _unwanted(box: StatedBox, plan: PreparationPlan) -> tuple[str, str] | None:
     return None
 
 
-def _problem(box: StatedBox, edges: Edges, units: str, size: Size) -> tuple[str, str] | None:
+def _problem(box: StatedBox, edges: Edges, units: str, size: Size, drawn_on: Size) -> tuple[str, str] | None:
     """The code and reason for which a box cannot be used, or None."""
     if not finite(box) or not all(map(math.isfinite, edges)):
         return "bad_annotation", f"{_corners(box)} is no box: not all of it are numbers within reason"
     xmin, ymin, xmax, ymax = edges
+    # Which of swapped corners is wrong is anybody's guess: a slip of a number, or a size taken for a corner.
+    swapped = box.xmax < box.xmin or box.ymax < box.ymin
     # Corners that coincide are a stray click, even where they would mean the one pixel between them.
     if box.xmax <= box.xmin or box.ymax <= box.ymin or xmax - xmin < SMALLEST_SIDE or ymax - ymin < SMALLEST_SIDE:
-        return "degenerate_box", f"{_corners(box)} is less than a pixel wide or high"
-    if far_off(box, units):
-        return "box_outside", f"{_corners(box)} cannot be a {units}, as this data set's boxes are stated"
+        why = _SWAPPED if swapped else "is less than a pixel wide or high"
+        return "degenerate_box", f"{_corners(box)} {why}"
+    if far_off(box, units, drawn_on):
+        why = "cannot be a {units}, as this data set's boxes are stated" if units != PIXEL else _FAR_PAST
+        return "box_outside", f"{_corners(box)} {why.format(units=units, size=f'{size[0]} x {size[1]}')}"
     width, height = size
     inside_x = min(xmax, width) - max(xmin, 0.0)
     inside_y = min(ymax, height) - max(ymin, 0.0)
@@ -85,20 +101,31 @@ def _problem(box: StatedBox, edges: Edges, units: str, size: Size) -> tuple[str,
     return None
 
 
-def _other_size(claimed: Size, size: Size, boxes: Sequence[Edges], units: str) -> str:
-    """What to say of a claimed size that is not the picture's; boxes are never scaled on such a guess."""
-    reason = f"it states {claimed[0]} x {claimed[1]} pixels, the upright picture has {size[0]} x {size[1]}"
-    stated, real = claimed[0] * size[1], claimed[1] * size[0]
-    if units != PIXEL or 100 * abs(stated - real) > SAME_ASPECT_PERCENT * real:
+def _other_size(annotation: Annotation, size: Size, boxes: Sequence[Edges], units: str) -> str:
+    """What to say of a claimed size that is not the picture's, where boxes are not known to refer to it."""
+    claimed = annotation.claimed_size or size
+    reason = _two_sizes(claimed, size)
+    if claimed == size[::-1]:
+        return f"{reason}: width and height are exchanged, as if it meant the picture before its EXIF data turn it"
+    if units != PIXEL or not is_shrunk(annotation, *size):
         return reason
-    over = any(_reaches_over(edges, size) for edges in boxes)
-    if over and not any(_reaches_over(edges, claimed) for edges in boxes):
-        reason += "; its boxes fit the stated size only, as if the picture had been shrunk since: used as they are"
-    return reason
+    if any(reaches_over(edges, size) for edges in boxes) and not any(reaches_over(edges, claimed) for edges in boxes):
+        return (
+            f"{reason}; its boxes fit the stated size only, as if the picture had been shrunk since: used as they are"
+        )
+    return f"{reason}; if the picture was shrunk since, its boxes, used as they are, are wrong"
 
 
-def _reaches_over(edges: Edges, size: Size) -> bool:
-    return min(edges[:2]) < -TOLERANCE or edges[2] > size[0] + TOLERANCE or edges[3] > size[1] + TOLERANCE
+def _two_sizes(claimed: Size, size: Size) -> str:
+    return f"it states {claimed[0]} x {claimed[1]} pixels, the upright picture has {size[0]} x {size[1]}"
+
+
+def _scaled(edges: Edges, drawn_on: Size, size: Size) -> Edges:
+    """A box's edges on a picture that was brought to another size after the box was drawn."""
+    if drawn_on == size:
+        return edges
+    across, down = size[0] / drawn_on[0], size[1] / drawn_on[1]
+    return edges[0] * across, edges[1] * down, edges[2] * across, edges[3] * down
 
 
 def _corners(box: StatedBox) -> str:

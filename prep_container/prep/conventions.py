@@ -5,47 +5,44 @@ YOLO files come in pixels. All annotations of one layout are judged together, ag
 
 - A box within 0 and 1 that has a fraction can only be a ratio. An annotation with nothing but such boxes is one of
   ratios whatever its neighbours are (`Conventions.units_of`), so a mixed data set is read file by file.
-- Percent must show itself: enough boxes on enough large pictures, all within 0 and 100 and spread over that range.
+- Percent must show itself: enough boxes on enough large pictures, all within 0 and 100 and spread over that range. It
+  is looked for among pixels as well (`prep.mixed_units`), where it can be in doubt.
 - Everything else is what the layout nominally states: ratios in YOLO, pixels elsewhere.
 
 Only pixels have a number to count from, and only layouts that state corners may mean the last pixel inside the box
-rather than its edge. Where nothing decides between these, edges counted from 0 are off by a pixel at most.
+rather than its edge. Where nothing decides between these, edges counted from 0 are off by a pixel at most. And only
+pixels depend on the picture's size: where the pictures were shrunk since, boxes refer to the size before
+(`prep.stated_size`).
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from dropspot.preparation_plan import BoxRules
+from prep.mixed_units import Mixture, Place, percent_among_pixels, place
 from prep.model import Annotation, StatedBox
+from prep.stated_size import misread_corners, shrunk_doubt, shrunk_evidence, size_before
+from prep.units import (
+    FAR,
+    FEW,
+    FULL,
+    NOMINAL_UNITS,
+    PIXEL,
+    RATIO,
+    WHOLE_SHARE,
+    Stated,
+    corners_of,
+    finite,
+    is_ratio,
+    units_of_all,
+)
 
-PIXEL, RATIO, PERCENT = "pixel", "ratio", "percent"
-FULL = {RATIO: 1.0, PERCENT: 100.0}  # what the picture's whole width or height is called
-NOMINAL_UNITS = {"yolo": RATIO}  # pixels in every other layout
 CORNER_LAYOUTS = frozenset({"voc"})  # the others state a size, which has no last pixel to be named
-
-SLACK = 0.01  # of the whole, past either end: what rounding and sloppy edges explain
-FAR = 2.0  # of the whole: a coordinate past this is no ratio (or percentage), however sloppy its edge
-RATIO_SHARE = 0.95  # of a pixel layout's boxes: all but a few broken ones
-MIXED_SHARE = 0.5  # of a ratio layout's boxes that cannot be ratios: below this they are broken rather than pixels
-FEW = 3  # boxes on which a layout's nominal units are not given up, coordinates that may touch a bound by chance
-
-PERCENT_SHARE = 0.97  # within 0 and 100; the others are broken
-PERCENT_BOXES = 10  # so many boxes,
-PERCENT_PICTURES = 5  # on so many large pictures: a few objects in the top left corner prove nothing.
-PERCENT_PICTURES_WHOLE = 10  # Percentages without a fraction are rare, whole pixels are not: more pictures needed
-LARGE_SIDE = 200  # pixels of the shorter side: 0 to 100 is then no more than its top left quarter
-REACH = 0.6  # of 0 to 100 that the boxes extend over, in both directions
-CENTRE = 0.35  # the boxes' centres average no nearer to 0 than this: they do not huddle in a corner
-VARIETY = 0.1  # of 0 to 100 by which their edges differ at least: a logo is always in one place
-
-WHOLE_SHARE = 0.98  # of the coordinates that are whole numbers, where pixels are numbered at all
 STRAY = 0.05  # as many touches against a convention as broken boxes explain, per touch for it
-
-Stated = Sequence[tuple[Annotation, int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,9 @@ class Conventions:
 
     `first_pixel` is the number of the leftmost and topmost pixel. `last_pixel_inside` says that xmax and ymax name the
     last pixel of the box and not its edge. `evidence` is one sentence for people. `fixed` is set where the plan says
-    the units, so that no annotation is read in others.
+    the units, so that no annotation is read in others. `apart` has the units of the annotations that are not read in
+    the layout's own, by place; `scaled` says that a larger stated size is what boxes in pixels refer to. `warnings` are
+    sentences on what a person should look at.
     """
 
     units: str
@@ -62,20 +61,30 @@ class Conventions:
     last_pixel_inside: bool
     evidence: str
     fixed: bool = False
+    apart: Mapping[Place, str] = field(default_factory=dict)
+    scaled: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
-    def document(self) -> dict[str, str | int | bool]:
+    def document(self) -> dict[str, Any]:
         """The conventions as report.json states them."""
         return {
             "units": self.units,
             "first_pixel": self.first_pixel,
             "last_pixel_inside": self.last_pixel_inside,
             "evidence": self.evidence,
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
     def units_of(self, annotation: Annotation) -> str:
-        """The units of one annotation: ratio where it can be nothing else, the layout's otherwise."""
-        return RATIO if not self.fixed and _is_ratio(annotation) else self.units
+        """The units of one annotation: its own where it can be nothing else, DOUBTFUL, or the layout's."""
+        if self.fixed:
+            return self.units
+        return RATIO if is_ratio(annotation) else self.apart.get(place(annotation), self.units)
+
+    def size_referred_to(self, annotation: Annotation, width: int, height: int) -> tuple[int, int]:
+        """The size of the picture that boxes in pixels were drawn on."""
+        return size_before(annotation, width, height) if self.scaled else (width, height)
 
     def edges(self, box: StatedBox, units: str, width: int, height: int) -> tuple[float, float, float, float]:
         """A box's edges in pixels from the top left corner of a picture of that size, not clipped to it."""
@@ -106,90 +115,29 @@ def conventions_of(layout: str, stated: Stated, rules: BoxRules) -> Conventions:
     taken as said.
     """
     fixed = rules.units != "auto"
-    units, evidence = (rules.units, "the plan says so") if fixed else _units(layout, stated)
-    first, inside = 0, False
+    units, evidence = (rules.units, "the plan says so") if fixed else units_of_all(layout, stated)
+    mixture = Mixture() if fixed or units != PIXEL else percent_among_pixels(stated)
+    first, inside, shrunk, doubt, misread = 0, False, "", "", ""
     if units == PIXEL:
-        numbered = [(a, w, h) for a, w, h in stated if fixed or not _is_ratio(a)]
+        numbered = [(a, w, h) for a, w, h in stated if fixed or not (is_ratio(a) or place(a) in mixture.units)]
+        if shrunk := shrunk_evidence(numbered):
+            numbered = [(a, *size_before(a, w, h)) for a, w, h in numbered]
+        doubt = "" if shrunk else shrunk_doubt(numbered)
+        misread = misread_corners(layout, numbered)
         first, inside, why = _pixels(layout, numbered, rules.first_pixel)
-        evidence += f"; {why}"
-    if not fixed and units != RATIO and (ratios := sum(_is_ratio(annotation) for annotation, _, _ in stated)):
+        evidence += "; ".join(["", why, *filter(None, [shrunk])])
+    if not fixed and units != RATIO and (ratios := sum(is_ratio(annotation) for annotation, _, _ in stated)):
         evidence += f"; mixed: {ratios} of {len(stated)} annotations state ratios and are read so"
-    return Conventions(units, first, inside, evidence, fixed)
+    evidence += "".join(f"; {found}" for found in mixture.evidence)
+    notes = (*mixture.evidence, mixture.warning, shrunk, doubt, misread)
+    warnings = tuple(f"{layout}: {note}" for note in notes if note)
+    return Conventions(units, first, inside, evidence, fixed, mixture.units, bool(shrunk), warnings)
 
 
-def finite(box: StatedBox) -> bool:
-    """Whether all of a box's corners are numbers."""
-    return all(map(math.isfinite, _corners(box)))
-
-
-def far_off(box: StatedBox, units: str) -> bool:
+def far_off(box: StatedBox, units: str, size: tuple[int, int]) -> bool:
     """Whether a box cannot be meant in these units: it reaches more than a whole picture past the picture."""
-    if units == PIXEL:
-        return False  # the picture may have been shrunk after it was annotated
-    return max(_corners(box)) > FAR * FULL[units] or min(_corners(box)) < (1 - FAR) * FULL[units]
-
-
-def _corners(box: StatedBox) -> tuple[float, float, float, float]:
-    return box.xmin, box.ymin, box.xmax, box.ymax
-
-
-def _within(box: StatedBox, whole: float) -> bool:
-    corners = _corners(box)
-    return -SLACK * whole <= min(corners) and max(corners) <= (1 + SLACK) * whole
-
-
-def _has_fraction(box: StatedBox) -> bool:
-    return not all(corner.is_integer() for corner in map(float, _corners(box)))
-
-
-def _is_ratio(annotation: Annotation) -> bool:
-    """Whether an annotation can only be one of ratios: all boxes within 0 and 1, and not all of zeros and ones."""
-    boxes = annotation.boxes
-    return all(_within(box, 1.0) for box in boxes) and any(_has_fraction(box) for box in boxes)
-
-
-def _units(layout: str, stated: Stated) -> tuple[str, str]:
-    """The units that all annotations of one layout are read in, and why."""
-    boxes = [box for annotation, _, _ in stated for box in annotation.boxes if finite(box)]
-    ratios = sum(_within(box, 1.0) and _has_fraction(box) for box in boxes)
-    others = sum(max(_corners(box)) > FAR for box in boxes)
-    counts = f"{ratios} of {len(boxes)} boxes lie within 0 and 1, {others} reach past {FAR:g}"
-    if NOMINAL_UNITS.get(layout) == RATIO:
-        ratio = others < FEW or others < MIXED_SHARE * (ratios + others)
-    else:
-        ratio = ratios > 0 and ratios >= RATIO_SHARE * (ratios + others)
-    if ratio:
-        return RATIO, counts
-    if evidence := _percent([(a, w, h) for a, w, h in stated if not _is_ratio(a)]):
-        return PERCENT, evidence
-    return PIXEL, counts
-
-
-def _percent(stated: Stated) -> str:
-    """Why boxes, which are no ratios, must be percentages; "" where pixels explain them as well."""
-    whole = FULL[PERCENT]
-    boxes = [box for annotation, _, _ in stated for box in annotation.boxes if finite(box)]
-    within = sum(_within(box, whole) for box in boxes)
-    if within < PERCENT_SHARE * len(boxes):
-        return ""
-    large = [annotation for annotation, *size in stated if min(size) >= LARGE_SIDE and annotation.boxes]
-    judged = [box for annotation in large for box in annotation.boxes if finite(box) and _within(box, whole)]
-    whole_numbers = sum(map(_has_fraction, judged)) < len(judged) / 2
-    enough = PERCENT_PICTURES_WHOLE if whole_numbers else PERCENT_PICTURES
-    if len(large) < enough or len(judged) < max(PERCENT_BOXES, enough, len(boxes) / 2):
-        return ""
-    for starts, ends in (
-        ([box.xmin for box in judged], [box.xmax for box in judged]),
-        ([box.ymin for box in judged], [box.ymax for box in judged]),
-    ):
-        centre = (sum(starts) + sum(ends)) / (2 * len(judged))
-        varied = max(max(starts) - min(starts), max(ends) - min(ends)) >= VARIETY * whole
-        if not (varied and centre >= CENTRE * whole and max(ends) - min(starts) >= REACH * whole):
-            return ""
-    return (
-        f"{within} of {len(boxes)} boxes lie within 0 and 100 and are spread over that range, on "
-        f"{len(large)} pictures of {LARGE_SIDE} pixels or more"
-    )
+    across, down = size if units == PIXEL else (FULL[units], FULL[units])
+    return max(box.xmax / across, box.ymax / down) > FAR or min(box.xmin / across, box.ymin / down) < 1 - FAR
 
 
 def _pixels(layout: str, stated: Stated, said: str) -> tuple[int, bool, str]:
@@ -231,7 +179,7 @@ class _Touches:
         far: dict[float, int] = defaultdict(int)
         fractions = total = 0
         for box, width, height in _comparable(stated):
-            fractions += sum(not float(corner).is_integer() for corner in _corners(box))
+            fractions += sum(not float(corner).is_integer() for corner in corners_of(box))
             total += 4
             for start in (box.xmin, box.ymin):
                 near[start] += 1

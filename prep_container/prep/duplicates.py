@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prep.model import Box, LabelledPicture
 from prep.quarantine import Quarantine
+
+
+def with_one_identity(pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
+    """The same pictures, `pixel_digest` alike wherever two are the same picture, be it by way of others.
+
+    Two are the same if their pixels are, or if what is written of them is: a picture and its enlargement may differ as
+    found, and be equal once both are scaled down.
+    """
+    leaders: dict[str, str] = {}
+
+    def leader(digest: str) -> str:
+        while leaders.setdefault(digest, digest) != digest:
+            leaders[digest] = leaders[leaders[digest]]
+            digest = leaders[digest]
+        return digest
+
+    for picture in pictures:
+        # The smaller leads, so that the identity depends neither on order nor on how many copies there are of each.
+        low, high = sorted((leader(f"pixels {picture.pixel_digest}"), leader(f"written {picture.payload_digest}")))
+        leaders[high] = low
+    return [
+        replace(picture, pixel_digest=leader(f"pixels {picture.pixel_digest}").removeprefix("pixels "))
+        for picture in pictures
+    ]
 
 
 def without_copies(pictures: Sequence[LabelledPicture], quarantine: Quarantine) -> list[LabelledPicture]:
@@ -16,7 +41,7 @@ def without_copies(pictures: Sequence[LabelledPicture], quarantine: Quarantine) 
     keeps them on one side.
     """
     alike: dict[str, dict[tuple[Box, ...], LabelledPicture]] = defaultdict(dict)
-    for picture in sorted(pictures, key=lambda p: (p.payload_digest, p.source.path)):
+    for picture in sorted(pictures, key=_content_first):
         same_pixels = alike[picture.pixel_digest]
         boxes = tuple(sorted(picture.boxes))
         first = same_pixels.get(boxes)
@@ -33,3 +58,8 @@ def without_copies(pictures: Sequence[LabelledPicture], quarantine: Quarantine) 
             )
         same_pixels[boxes] = picture
     return [picture for same_pixels in alike.values() for picture in same_pixels.values()]
+
+
+def _content_first(picture: LabelledPicture) -> tuple[str, str, str]:
+    """The stem before the path: it is in the output's names, which must not depend on where the data set lay."""
+    return picture.payload_digest, picture.source.stem, picture.source.path

@@ -57,9 +57,10 @@ def given_division(
     obstacle = _obstacle(pairs, labelled, listed, parts)
     if obstacle and plan.lists == "follow":
         raise InvalidInputError(f'the plan\'s split.lists is "follow", but {obstacle}')
+    aside = _unfollowed(listed)
     if obstacle:
-        return Division("content", f"{drawn}: {obstacle}" if parts else drawn)
-    return Division("lists", source + _drawn_from_training(parts, plan), parts, conflicts)
+        return Division("content", (f"{drawn}: {obstacle}" if parts or listed.unreadable else drawn) + aside)
+    return Division("lists", source + _drawn_from_training(parts, plan) + aside, parts, conflicts)
 
 
 def _given(pairs: Sequence[Pair], listed: GivenLists) -> tuple[dict[str, str], dict[str, str], str]:
@@ -133,6 +134,8 @@ def _obstacle(
     pairs: Sequence[Pair], labelled: Sequence[LabelledPicture], listed: GivenLists, parts: Mapping[str, str]
 ) -> str:
     """Why the parts cannot be followed, or ""."""
+    if listed.unreadable:
+        return f"{listed.unreadable[0]}, which is called like the list of a part, cannot be read"
     present = _present(pairs, listed)
     stated = {pair.picture.path: bool(pair.annotation.boxes) for pair in pairs}
     usable = {picture.source.path for picture in labelled}
@@ -152,6 +155,15 @@ def _obstacle(
         if 2 * len(annotated) < len(asked):
             return f"only {len(annotated)} of the {len(asked)} pictures of the data set's {part} part have boxes"
     return ""
+
+
+def _unfollowed(listed: GivenLists) -> str:
+    """A word on files that name pictures, but are not called like lists that are followed."""
+    if not listed.unfollowed:
+        return ""
+    named = ", ".join(listed.unfollowed[:FEW_LISTS])
+    more = f" and {len(listed.unfollowed) - FEW_LISTS} more" if len(listed.unfollowed) > FEW_LISTS else ""
+    return f"; {named}{more} would have to be called train.txt, val.txt or test.txt to be followed"
 
 
 def _drawn_from_training(parts: Mapping[str, str], plan: Split) -> str:

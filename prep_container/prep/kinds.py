@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prep.model import Kind
 
+PLAN_NAME = "training.json"  # a plan that lies in the data set itself
 HEAD_BYTES = 512  # enough for every signature below, and for a line of a YOLO label
 SUFFIX_FORMATS = {
     **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif"), "JPEG"),
@@ -24,7 +25,7 @@ _NAMES_SUFFIXES = frozenset({"names", "labels", "yaml", "yml"})
 _LABEL_LINE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[0-9]+(?:[ \t]+[-+0-9.eE]+){4}\s")
 _NUMBERED = re.compile(r" \([0-9]+\)$")
 _MASK_FOLDERS = frozenset({"trimaps", "segmentationclass", "segmentationobject"})
-_SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def classify(path: str, head: bytes) -> Verdict:
     kind, found = Kind.OTHER, image_format(head)
     reason = _ignored(path)
     if not reason:
-        if path == "training.json":
+        if path == PLAN_NAME:
             kind = Kind.PLAN
         elif found or suffix(name) in SUFFIX_FORMATS:
             kind = Kind.PICTURE
@@ -90,7 +91,7 @@ def _ignored(path: str) -> str:
     *folders, name = path.lower().split("/")
     if name.startswith("._") or "__macosx" in folders:
         return "metadata that macOS adds to archives and folders"
-    if name in _SYSTEM_FILES:
+    if name in SYSTEM_FILES:
         return "a file of the operating system's file browser"
     return "a segmentation mask; only boxes are trained" if _MASK_FOLDERS & set(folders) else ""
 

@@ -10,11 +10,13 @@ from dropspot.preparation_plan import PreparationPlan
 from prep.boxes import usable_boxes
 from prep.conventions import Conventions
 from prep.decoding import Decoded, DecodeTask, Undecodable
-from prep.matching import NOT_AN_IMAGE, Pair
+from prep.duplicates import with_one_identity
+from prep.matching import Pair
 from prep.model import Annotation, LabelledPicture
 from prep.pool import decode_all
 from prep.progress import Progress
 from prep.quarantine import Quarantine
+from prep.single_pictures import NOT_AN_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,10 @@ def labelled_pictures(
     plan: PreparationPlan,
     quarantine: Quarantine,
 ) -> list[LabelledPicture]:
-    """Check the boxes of every decoded picture; those left with none are left out."""
+    """Check the boxes of every decoded picture; those left with none are left out.
+
+    The pictures' `pixel_digest` is the same wherever two are the same picture, as found or as written.
+    """
     labelled = []
     for each in decoded:
         annotation, width, height = each.stated
@@ -99,7 +104,7 @@ def labelled_pictures(
                 boxes=boxes,
             )
         )
-    return labelled
+    return with_one_identity(labelled)
 
 
 def _lose(pair: Pair, code: str, reason: str, quarantine: Quarantine, *, deliberate: bool = False) -> None:

@@ -1,14 +1,25 @@
-"""When a data set as a whole cannot be used: one sentence that says why."""
+"""When a data set as a whole cannot be used: one sentence that says why.
+
+The limit on losses counts what was meant to be a picture to use, and is not: pictures that are left out, files called
+like pictures that are not read at all (links, unsafe members of archives, those that are too large or that the system
+does not let be read), and pictures that are not there although boxes on them are annotated; each once.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import PreparationPlan
-from prep.model import Annotation, LabelledPicture
+from prep.kinds import SUFFIX_FORMATS, suffix
+from prep.model import Annotation, LabelledPicture, stem
+from prep.naming import fold, path_parts
 from prep.quarantine import Entry, Quarantine
+
+# Why a file is not read that may have been meant as a picture, and why an annotation has none.
+_UNREAD = frozenset({"unsafe_member", "file_too_large", "unreadable_file"})
+_PICTURE_MISSING = frozenset({"annotation_without_image", "outside_reference"})
 
 
 def wanted_classes(annotations: Iterable[Annotation], plan: PreparationPlan) -> set[str]:
@@ -27,14 +38,50 @@ def wanted_classes(annotations: Iterable[Annotation], plan: PreparationPlan) -> 
     return set(wanted.values())
 
 
-def check_losses(found: int, left_out: Sequence[Entry], max_left_out: float) -> None:
+def missing_pictures(
+    pictures: Iterable[str], annotations: Iterable[Annotation], plan: PreparationPlan, quarantine: Quarantine
+) -> list[Entry]:
+    """One entry for each picture that was meant to be there, and is not among `pictures` (their paths).
+
+    A link called `1.jpg` and the annotation that finds no picture of this name are one loss.
+    """
+    known, names = set(pictures), plan.class_names
+    described = {
+        (annotation.file.path, annotation.item): annotation
+        for annotation in annotations
+        if any(names is None or box.name in names for box in annotation.boxes)
+    }
+    unread: dict[str, list[Entry]] = defaultdict(list)
+    stated: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in quarantine.sorted():
+        if not entry.left_out or entry.deliberate or entry.box is not None:
+            continue
+        name = entry.file.rpartition("/")[2]
+        if entry.code in _UNREAD and suffix(name) in SUFFIX_FORMATS and not name.startswith("._"):
+            if entry.file not in known:
+                unread[fold(stem(name))].append(entry)
+        elif entry.code in _PICTURE_MISSING and (annotation := described.get((entry.file, entry.item))):
+            # The same bare name in two folders is two pictures; the same in two entries of a file is one.
+            folder = entry.file.rpartition("/")[0]
+            path = path_parts(annotation.picture_name) or [annotation.file.stem]
+            stated[fold(stem(path[-1]))].setdefault(fold("/".join([folder, "", *path])), entry)
+    return [
+        entry
+        for name in sorted({*unread, *stated})
+        for entry in max(unread[name], list(stated[name].values()), key=len)
+    ]
+
+
+def check_losses(found: int, left_out: Sequence[Entry], max_left_out: float, missing: Sequence[Entry] = ()) -> None:
     """Raise InvalidInputError if too large a share of the pictures was lost.
 
-    Pictures that were never meant to be used (copies, classes not asked for, a published test list without boxes)
-    count neither as lost nor as found.
+    `left_out` are entries of pictures among the `found`, `missing` those of pictures that are not. Pictures that were
+    never meant to be used (copies, classes not asked for, a published test list without boxes) count neither as lost
+    nor as found.
     """
     lost = [entry for entry in left_out if not entry.deliberate]
-    meant = found - (len(left_out) - len(lost))
+    meant = found + len(missing) - (len(left_out) - len(lost))
+    lost += missing
     if meant and len(lost) / meant > max_left_out:
         code, count = Counter(entry.code for entry in lost).most_common(1)[0]
         example = next(entry for entry in lost if entry.code == code)

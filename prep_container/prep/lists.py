@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,19 @@ from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, part_call
 from prep.quarantine import Quarantine
 
 MOST_NUMBERS = 8  # behind a name
+_FIRST_BYTES = 1 << 14  # of a text that may be a list
+_LIST_WORDS = frozenset(
+    {"data", "file", "filenames", "files", "id", "ids", "image", "images", "list", "names", "set", "split"}
+)
+_UNREAD = frozenset({"unsafe_member", "file_too_large", "unreadable_file"})  # what is named, but not among the files
+# UTF-32 first: its mark begins like that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
 
 
 @dataclass(slots=True)
@@ -20,12 +35,21 @@ class GivenLists:
 
     `lists` holds the number of names by the list's path. `pictures` are the paths of all pictures of the data set,
     `named` the lists that name each of them; `missing` has the names that fit no picture, and the lists they are on.
+    `unreadable` are files called like the list of a part that cannot be read, and `unfollowed` files that name pictures
+    and are called nearly so (`train_ids.txt`).
     """
 
     lists: dict[str, int] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    unfollowed: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every list that the data set came with, whether or not it can be read or followed."""
+        return tuple(sorted({*self.lists, *self.unreadable, *self.unfollowed}))
 
     def naming(self, picture: str) -> tuple[str, ...]:
         """The paths of the lists that name the picture at this path."""
@@ -66,19 +90,63 @@ def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenList
     pictures = [file for file in files if file.kind is Kind.PICTURE]
     lists = [file for file in files if file.kind is Kind.LIST]
     given = GivenLists(pictures=tuple(picture.path for picture in pictures if picture.image_format))
-    if not lists:
-        return given
+    given.unfollowed = tuple(_called_nearly_so(files, pictures))
+    unreadable = [e.file for e in quarantine.entries if e.left_out and e.code in _UNREAD and _is_part_list(e.file)]
     resolver = _Resolver(files, pictures, quarantine)
     for file in lists:
         try:
-            text = file.stored.read_text(encoding="utf-8-sig")
+            text = _decoded(file.stored.read_bytes())
         except UnicodeDecodeError:
-            quarantine.leave_out(file.path, "unsupported_file", "named like a list of pictures, but not UTF-8 text")
+            reason = "named like a list of pictures, but neither UTF-8 text nor marked as UTF-16 or UTF-32"
+            quarantine.leave_out(file.path, "unsupported_file", reason)
+            unreadable += [file.path] if part_of_list(file.path) else []
             continue
         lines = dict.fromkeys(line.strip() for line in text.splitlines())
         given.lists[file.path] = resolver.take(file, [line for line in lines if line and not line.startswith("#")])
     given.named, given.missing = resolver.resolved()
+    given.unreadable = tuple(sorted(unreadable))
     return given
+
+
+def _decoded(content: bytes) -> str:
+    """A list's text; PowerShell writes UTF-16 with a byte order mark. Raises UnicodeDecodeError."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    if b"\0" in content:  # UTF-8 as well, but in no name
+        raise UnicodeDecodeError("utf-8", content, content.index(b"\0"), content.index(b"\0") + 1, "a null byte")
+    return content.decode()
+
+
+def _is_part_list(path: str) -> bool:
+    return suffix(path) == "txt" and bool(part_of_list(path))
+
+
+def _called_nearly_so(files: Sequence[SourceFile], pictures: Sequence[SourceFile]) -> Iterable[str]:
+    """Texts of other names than lists have, made of a part's and a word for lists, whose first lines name pictures."""
+    candidates = [f for f in files if f.kind is Kind.ANNOTATION and suffix(f.name) == "txt" and _nearly(f.stem)]
+    names = {fold(name) for p in pictures for name in (p.stem, p.name)} if candidates else set[str]()
+    for file in candidates:
+        with file.stored.open("rb") as content:
+            head = content.read(_FIRST_BYTES)
+        try:
+            lines = [line.strip() for line in _decoded(head).splitlines()[:-1] or [_decoded(head)]]
+        except UnicodeDecodeError:
+            continue
+        bare = [fold(_bare(line.replace(",", " ").split()[0])) for line in lines if line.strip(" ,")]
+        if bare and 2 * sum(name in names for name in bare) > len(bare) and not _is_label(head):
+            yield file.path
+
+
+def _nearly(name: str) -> bool:
+    words = re.split(r"[-_. ]+", name.lower())
+    parts = [word for word in words if part_called(word)]
+    return bool(parts) and len(parts) < len(words) and _LIST_WORDS.issuperset(set(words) - set(parts))
+
+
+def _is_label(head: bytes) -> bool:
+    """Whether a text's first line is five numbers, as in a YOLO label; pictures may be called by numbers too."""
+    return re.match(rb"\s*[0-9]+(?:[ \t]+[-+0-9.eE]+){4}\s", head + b"\n") is not None
 
 
 @dataclass(slots=True)

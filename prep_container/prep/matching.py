@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prep.lists import GivenLists, withheld
+from prep.lists import GivenLists
+from prep.merging import leave_out_duplicate, mergeable, merged
 from prep.model import Annotation, Kind, SourceFile, stem
-from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, part_of_folders, path_parts
+from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, path_parts
+from prep.neighbours import Neighbours
 from prep.quarantine import Quarantine
+from prep.single_pictures import leave_out_listed_names, leave_out_single_pictures
 
-NOT_AN_IMAGE = "its content is no picture in a known format"
 ONE_FILE_PER_PICTURE = frozenset({"voc", "yolo", "sagemaker-json"})  # layouts whose files are called like the picture
 
 
@@ -26,11 +28,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """The picture that an annotation names, and the one called like the annotation."""
+    """The picture that an annotation names, and the one called like the annotation.
+
+    `foreign` is the picture that neither of them is, as it has only the name in common with the annotation.
+    """
 
     annotation: Annotation
     named: Found | None
     own: Found | None
+    foreign: Found | None = None
 
     @property
     def agrees(self) -> bool:
@@ -71,9 +77,9 @@ def match(
             claims.append(_claim(annotation, index, dataset_uri))
         except AmbiguousNameError as error:
             quarantine.leave_out(annotation.file.path, "ambiguous_image", str(error), item=annotation.item)
-    pairs = _paired(claims, dataset_uri, quarantine)
-    _leave_out_single_pictures(pictures, pairs, index, listed, quarantine)
-    _leave_out_listed_names(annotations, listed, quarantine)
+    pairs = _paired(_without_foreign(claims, pictures), dataset_uri, quarantine)
+    leave_out_single_pictures(pictures, pairs, _refused(index, quarantine), listed, quarantine)
+    leave_out_listed_names(_described_names(annotations), listed, quarantine)
     return [pairs[path] for path in sorted(pairs)]
 
 
@@ -113,29 +119,48 @@ def _without_suffix(path: str) -> str:
     return f"{folder}{slash}{stem(name)}"
 
 
+def _without_foreign(claims: Sequence[_Claim], pictures: Sequence[SourceFile]) -> list[_Claim]:
+    """The claims without pictures that have only the name in common with the annotation."""
+    neighbours = Neighbours(((c.annotation, best) for c in claims if (best := c.named or c.own)), pictures)
+    checked = []
+    for claim in claims:
+        named, own, foreign = claim.named, claim.own, None
+        stated = bool(named and named.folders and not named.contradicted)
+        if named and neighbours.foreign(claim.annotation, named, by_folders=stated):
+            foreign, named = named, None
+        if own and not (stated and claim.agrees) and neighbours.foreign(claim.annotation, own, by_folders=False):
+            foreign, own = foreign or own, None
+        checked.append(_Claim(claim.annotation, named, own, None if named or own else foreign))
+    return checked
+
+
 def _paired(claims: Sequence[_Claim], dataset_uri: str, quarantine: Quarantine) -> dict[str, Pair]:
     """Let the claims choose in their order; the pairs by the path of the picture."""
     disputed = Counter(claim.named.picture.path for claim in claims if claim.named and not claim.agrees)
     agreed = {claim.own.picture.path for claim in claims if claim.own and claim.agrees}
-    pairs: dict[str, Pair] = {}
+    taken: dict[str, list[Annotation]] = defaultdict(list)
     firsts: dict[str, _Claim] = {}
+    chosen: dict[str, SourceFile] = {}
     for claim in sorted(claims, key=lambda claim: claim.order):
         annotation, choice = claim.annotation, claim.named or claim.own
         if claim.named and claim.own and not claim.agrees:
             path = claim.named.picture.path
             choice = claim.own if path in agreed or disputed[path] > 1 else claim.named
-        first = firsts.get(choice.picture.path) if choice else None
-        if choice is None or (first and _means_another(claim, choice, first)):
-            code, reason = _no_picture(annotation, dataset_uri)
+        meant = choice or claim.foreign
+        first = firsts.get(meant.picture.path) if meant else None
+        if meant is None or (first and _means_another(claim, meant, first)) or not (first or choice):
+            code, reason = _no_picture(annotation, claim.foreign, dataset_uri)
             quarantine.leave_out(annotation.file.path, code, reason, item=annotation.item)
-        elif first:
-            reason = f"{_described(first.annotation)} already describes {choice.picture.path}"
-            quarantine.leave_out(annotation.file.path, "duplicate_annotation", reason, item=annotation.item)
+        elif first is None:
+            firsts[meant.picture.path] = claim
+            chosen[meant.picture.path] = meant.picture
+            taken[meant.picture.path] = [annotation]
+            _remark_on_mismatch(annotation, meant.picture, quarantine)
+        elif choice and mergeable(first.annotation, annotation):
+            taken[meant.picture.path].append(annotation)
         else:
-            firsts[choice.picture.path] = claim
-            pairs[choice.picture.path] = Pair(choice.picture, annotation)
-            _remark_on_mismatch(annotation, choice.picture, quarantine)
-    return pairs
+            leave_out_duplicate(annotation, first.annotation, meant.picture, quarantine)
+    return {path: Pair(chosen[path], merged(taken[path], chosen[path], quarantine)) for path in taken}
 
 
 def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:
@@ -145,7 +170,7 @@ def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:
     return not first.named.contradicted or first.named.folders > choice.folders
 
 
-def _no_picture(annotation: Annotation, dataset_uri: str) -> tuple[str, str]:
+def _no_picture(annotation: Annotation, foreign: Found | None, dataset_uri: str) -> tuple[str, str]:
     """The code and reason for an annotation whose picture is not there."""
     stated = annotation.picture_name
     if stated.startswith("s3://") and not _below(stated, dataset_uri):
@@ -155,12 +180,13 @@ def _no_picture(annotation: Annotation, dataset_uri: str) -> tuple[str, str]:
             "or put the picture in the data set"
         )
     what = stated or annotation.file.stem
+    if foreign:
+        return "annotation_without_image", (
+            f"there is no picture {what!r} that goes with it: {foreign.picture.path} is only called so, "
+            "and the names of that folder occur in several"
+        )
     alike = ", nor one called like the annotation" if annotation.layout in ONE_FILE_PER_PICTURE and stated else ""
     return "annotation_without_image", f"there is no picture {what!r}{alike}"
-
-
-def _described(annotation: Annotation) -> str:
-    return f"{annotation.file.path}, entry {annotation.item}" if annotation.item else annotation.file.path
 
 
 def _remark_on_mismatch(annotation: Annotation, picture: SourceFile, quarantine: Quarantine) -> None:
@@ -170,38 +196,6 @@ def _remark_on_mismatch(annotation: Annotation, picture: SourceFile, quarantine:
     if fold(stem(name)) != fold(annotation.file.stem):
         reason = f"it names {annotation.picture_name!r}; taken as describing {picture.path}"
         quarantine.remark(annotation.file.path, "filename_mismatch", reason, item=annotation.item)
-
-
-def _leave_out_single_pictures(
-    pictures: Sequence[SourceFile],
-    pairs: Mapping[str, Pair],
-    index: PictureIndex,
-    listed: GivenLists,
-    quarantine: Quarantine,
-) -> None:
-    refused = _refused(index, quarantine)
-    test_annotated = any(_in_test_folder(path) for path in pairs)
-    for picture in pictures:
-        if picture.path in pairs:
-            continue
-        naming = listed.naming(picture.path)
-        if not picture.image_format:
-            quarantine.leave_out(picture.path, "not_an_image", NOT_AN_IMAGE)
-        elif picture.path in refused:
-            reason = f"{refused[picture.path]}, which should describe it, cannot be used"
-            quarantine.leave_out(picture.path, "no_annotation", reason)
-        elif naming:
-            reason = f"named in {', '.join(naming)}, but no annotation describes it"
-            quarantine.leave_out(picture.path, "listed_without_annotation", reason, deliberate=withheld(naming))
-        elif not test_annotated and _in_test_folder(picture.path):
-            reason = "no annotation describes it, nor any other picture of the data set's test folder"
-            quarantine.leave_out(picture.path, "no_annotation", reason, deliberate=True)
-        else:
-            quarantine.leave_out(picture.path, "no_annotation", "no annotation describes it")
-
-
-def _in_test_folder(path: str) -> bool:
-    return part_of_folders(path.split("/")[:-1]) == "test"
 
 
 def _refused(index: PictureIndex, quarantine: Quarantine) -> dict[str, str]:
@@ -219,13 +213,8 @@ def _refused(index: PictureIndex, quarantine: Quarantine) -> dict[str, str]:
     return refused
 
 
-def _leave_out_listed_names(annotations: Sequence[Annotation], listed: GivenLists, quarantine: Quarantine) -> None:
-    """Names on lists that have neither a picture (which then has its own entry) nor an annotation."""
+def _described_names(annotations: Sequence[Annotation]) -> set[str]:
+    """What annotations are about: the names they state, and their own where these are the pictures' too."""
     described = {fold(stem((path_parts(name) or [""])[-1])) for a in annotations for name in (a.picture_name,) if name}
     described.update(fold(a.file.stem) for a in annotations if a.layout in ONE_FILE_PER_PICTURE)
-    for name, lists in listed.missing.items():
-        last = (path_parts(name) or [""])[-1]
-        if fold(last) in described or fold(stem(last)) in described:
-            continue
-        reason = f"named in {', '.join(lists)}, but there is neither a picture nor an annotation"
-        quarantine.leave_out(name, "listed_without_annotation", reason, deliberate=withheld(lists))
+    return described

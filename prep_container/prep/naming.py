@@ -26,6 +26,8 @@ _PARTS = {
 # Formats that pictures are converted from, without their annotations hearing of it.
 _CONVERTED = frozenset({"ppm", "pgm", "pnm", "heic", "heif", "avif", "jp2", "tga", "dng", "raw", "dcm"})
 _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
+# As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them.
+_CONTENT = re.compile(r"[-_](annotations?|labels|images)$")
 
 
 class AmbiguousNameError(Exception):
@@ -58,8 +60,8 @@ def path_parts(path: str) -> list[str]:
 
 
 def part_called(word: str) -> str:
-    """The part that a folder or list of this name stands for (`val2017` -> validation), or ""."""
-    return _PARTS.get(_YEAR.sub("", word.lower()), "")
+    """The part that a folder or list of this name stands for (`val2017`, `val_annotation` -> validation), or ""."""
+    return _PARTS.get(_YEAR.sub("", _CONTENT.sub("", word.lower())), "")
 
 
 def part_of_folders(folders: Iterable[str]) -> str:
@@ -76,7 +78,7 @@ class PictureIndex:
     """
 
     def __init__(self, pictures: Iterable[SourceFile]) -> None:
-        self._folders = _FolderCache()
+        self._folders = FolderCache()
         self._by_stem: dict[str, list[SourceFile]] = defaultdict(list)
         self._by_uri: dict[str, SourceFile] = {}
         self._namesakes: dict[str, _Namesakes] = {}
@@ -196,7 +198,7 @@ def _keys(name: str) -> list[str]:
     return [fold(name), fold(stem(name))] if suffix(name) in _CONVERTED else [fold(name)]
 
 
-class _FolderCache:
+class FolderCache:
     """The folded folders of files, one tuple for all the files of a folder."""
 
     def __init__(self) -> None:
@@ -217,7 +219,7 @@ class _FolderCache:
 class _Namesakes:
     """Many pictures of one name, in the order of their folders read backwards: the closest are found by bisection."""
 
-    def __init__(self, pictures: Sequence[SourceFile], cache: _FolderCache) -> None:
+    def __init__(self, pictures: Sequence[SourceFile], cache: FolderCache) -> None:
         self._cache = cache
         self._pictures = sorted(pictures, key=lambda picture: (cache.of(picture)[::-1], picture.path))
         self._endings = [cache.of(picture)[::-1] for picture in self._pictures]
@@ -237,7 +239,7 @@ class _Namesakes:
 class _Onwards:
     """Pictures of one name that fit a stated path equally well, in the order of their folders."""
 
-    def __init__(self, pictures: Iterable[SourceFile], cache: _FolderCache) -> None:
+    def __init__(self, pictures: Iterable[SourceFile], cache: FolderCache) -> None:
         self._pictures = sorted(pictures, key=lambda picture: (cache.of(picture), picture.path))
         self._beginnings = [cache.of(picture) for picture in self._pictures]
         self._having: dict[str, list[int]] = defaultdict(list)

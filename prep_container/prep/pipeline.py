@@ -18,7 +18,7 @@ from prep.folders import Folders
 from prep.given_parts import given_division
 from prep.kinds import wrong_extension
 from prep.labelling import decoded_pairs, labelled_pictures
-from prep.limits import check_classes, check_losses, nothing_usable, wanted_classes
+from prep.limits import check_classes, check_losses, missing_pictures, nothing_usable, wanted_classes
 from prep.lists import read_lists
 from prep.matching import match
 from prep.model import Kind
@@ -28,6 +28,7 @@ from prep.readers import read_annotations
 from prep.references import referenced_pictures
 from prep.report import Findings, build_report
 from prep.report_page import write_report_page
+from prep.similar_classes import remark_on_similar_classes
 from prep.sources import collect
 from prep.split import split
 from prep.writers import write_json
@@ -80,12 +81,15 @@ def _prepare(
     if not any(pair.annotation.boxes for pair in pairs):
         raise nothing_usable(len(pictures), len(annotations), quarantine)
     wanted = wanted_classes(annotations, plan)
+    remark_on_similar_classes(wanted, annotations, plan, quarantine)
 
     decoded = decoded_pairs(pairs, plan, scratch / "pictures", quarantine, say, workers)
     conventions = conventions_by_layout([each.stated for each in decoded], plan.boxes)
     every = labelled_pictures(decoded, conventions, plan, quarantine)
     labelled = without_copies(every, quarantine)
-    check_losses(len(pictures), quarantine.pictures_left_out(p.path for p in pictures), plan.max_left_out)
+    paths = [picture.path for picture in pictures]
+    missing = missing_pictures(paths, annotations, plan, quarantine)
+    check_losses(len(pictures), quarantine.pictures_left_out(paths), plan.max_left_out, missing)
     if not labelled:
         raise nothing_usable(len(pictures), len(annotations), quarantine)
     check_classes(wanted, labelled, quarantine, annotations, plan)
@@ -95,7 +99,7 @@ def _prepare(
     division = given_division(pairs, every, listed, plan.split)
     shared = split(labelled, plan.split, division, quarantine)
     write_prepared(shared, classes, plan.output, folders.prepared, folders.prepared_uri)
-    findings = Findings(len(pictures), layouts, division, conventions, lists=listed.lists)
+    findings = Findings(len(pictures), layouts, division, conventions, lists=listed.paths)
     report = build_report(shared, classes, findings, plan, folders.prepared, quarantine)
     write_report_page(folders.report / "report.html", report, shared, quarantine)
     say(

@@ -2,7 +2,8 @@
 
 Each worker has one picture at hand and one waiting, so that it never idles while this process looks at its answer. A
 worker that dies is replaced and the picture it had at hand gets one more chance in a fresh worker (the death may have
-had another cause); then, or where decoding hangs, the picture is given up as corrupt.
+had another cause); then, or where decoding hangs, the picture is given up as corrupt. A worker that ends before it
+began costs no picture, and is replaced until several in a row have ended so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
 
 TIMEOUT_SECONDS = 120.0
@@ -27,6 +29,7 @@ Decode = Callable[[DecodeTask], Outcome]
 
 _READY = "ready"
 _AT_HAND_AND_WAITING = 2
+_FALSE_STARTS = 5  # in a row, until it is the machine that does not let workers begin
 # A worker is meant to use one core: the threads that numerical libraries would start only cost memory.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -75,12 +78,13 @@ class _Worker:
         with suppress(OSError):  # it died idle: found out, with the task, when its answer is awaited
             self.connection.send(task)
 
-    def hears_it_began(self) -> bool:
-        """Take the first word of a new process. Raises RuntimeError where it ended without one."""
+    def begins(self) -> bool:
+        """Take the first word of a new process, which is ready then; False where it ended without one."""
         try:
-            return bool(self.connection.recv() == _READY)
-        except (EOFError, OSError) as error:
-            raise RuntimeError("a decoding process ended before it began") from error
+            self.ready = bool(self.connection.recv() == _READY)
+        except (EOFError, OSError):
+            self.ready = False
+        return self.ready
 
     def overdue(self, timeout_seconds: float) -> bool:
         return bool(self.tasks) and time.monotonic() - self.since > timeout_seconds
@@ -148,7 +152,7 @@ def decode_all(
     With no workers (0) this process decodes them itself, one after the other and without a time limit.
 
     Closing the iterator early (or an exception in its consumer) ends the workers. Raises the OSError of a worker that
-    could not read or write its files, and RuntimeError where workers do not even begin: that is the machine's fault,
+    could not read or write its files, and TransientError where workers do not even begin: that is the machine's fault,
     so no picture is blamed for it.
     """
     if not workers:
@@ -159,6 +163,7 @@ def decode_all(
     first = deque(islice(coming, workers))
     queue = _Queue(coming, first)
     crew: list[_Worker] = []
+    false_starts = 0
     try:
         crew.extend(_Worker.start(decode_one) for _ in range(len(first)))
         while _hand_out(queue, crew):
@@ -168,7 +173,14 @@ def decode_all(
                 if late and not worker.overdue(timeout_seconds):
                     continue
                 if not worker.ready:
-                    worker.ready = worker.hears_it_began()
+                    false_starts = 0 if worker.begins() else false_starts + 1
+                    if false_starts == _FALSE_STARTS:
+                        raise TransientError(
+                            f"{false_starts} decoding processes in a row ended before they began: "
+                            "the machine may be short of memory"
+                        )
+                    if not worker.ready:
+                        crew[position] = _replaced(worker, queue, decode_one)
                     continue
                 outcome = None if late else worker.answer()
                 task = worker.finished()

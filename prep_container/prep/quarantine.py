@@ -13,6 +13,8 @@ CODES: dict[str, str] = {
     "unsupported_file": "neither a picture nor an annotation this container reads",
     "unknown_layout": "a text of none of the annotation layouts that are read",
     "unsafe_member": "a link, a device or a name that leaves the folder",
+    "unreadable_file": "a file or folder that the system does not let be read",
+    "replaced_file": "a member of an archive whose path a loose file or a later member has",
     "file_too_large": "larger than any sensible picture or annotation",
     "bad_annotation": "an annotation, or one object of it, that cannot be read",
     "duplicate_annotation": "a second annotation of the same picture",
@@ -31,7 +33,7 @@ CODES: dict[str, str] = {
     "duplicate_image": "the same pixels and the same boxes as another picture",
     # Boxes that are left out.
     "unknown_class": "an object of a class that the plan does not ask for",
-    "degenerate_box": "a box less than a pixel wide or high",
+    "degenerate_box": "a box less than a pixel wide or high, or with swapped corners",
     "box_outside": "a box that lies outside its picture",
     "crowd_object": "a box around a crowd, which the plan leaves out",
     "difficult_object": "an object marked as difficult, which the plan leaves out",
@@ -47,6 +49,8 @@ CODES: dict[str, str] = {
     "split_conflict": "the same pixels were given to different parts; used for the most protected one",
     "box_clipped": "a box reaching over the edge was cut at it",
     "conflicting_boxes": "the same pixels as another picture, with other boxes",
+    "merged_annotation": "several entries of one file describe the picture; the boxes of all are used",
+    "similar_classes": "names of classes that differ only in case; each is a class of its own",
 }
 
 

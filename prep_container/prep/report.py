@@ -30,7 +30,29 @@ _WARNED_REMARKS = (
     "conflicting_boxes",
     "split_conflict",
     "not_listed",
+    "merged_annotation",
+    "similar_classes",
 )
+# What was left out although it was meant to be used, and what a person can mostly mend.
+_WARNED_LOSSES = (
+    "unsafe_member",
+    "file_too_large",
+    "unreadable_file",
+    "replaced_file",
+    "bad_annotation",
+    "duplicate_annotation",
+    "annotation_without_image",
+    "ambiguous_image",
+    "outside_reference",
+    "too_many_boxes",
+    "listed_without_annotation",
+    "not_an_image",
+    "corrupt_image",
+    "image_too_large",
+    "degenerate_box",
+    "box_outside",
+)
+CLIPPED_SHARE = 0.1  # of the boxes used: a few are drawn carelessly, so many are misread
 _UNITS = {"pixel": "pixels", "ratio": "fractions of the picture", "percent": "percentages of the picture"}
 
 
@@ -92,6 +114,8 @@ def build_report(
             *_class_warnings(shared, boxes, classes, division),
             *_list_warnings(division, findings.lists, plan),
             *_convention_warnings(conventions),
+            *_clipped_warnings(shared, quarantine),
+            *_loss_warnings(quarantine),
             *_remark_warnings(quarantine),
         ],
     }
@@ -152,13 +176,40 @@ def _list_warnings(division: Mapping[str, Any], lists: Collection[str], plan: Pr
 
 
 def _convention_warnings(conventions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """One for each layout whose boxes are not stated as its definition has them; VOC's own pixels begin at 1."""
+    """What is in doubt about a layout's boxes, and where they are not stated as its definition has them.
+
+    VOC's own pixels begin at 1.
+    """
     for layout, stated in conventions.items():
+        yield from stated.get("warnings", ())
         usual = "ratio" if layout == "yolo" else "pixel"
         if stated["units"] != usual:
             yield f"the boxes of the {layout} annotations are read as {_UNITS[stated['units']]}: {stated['evidence']}"
         elif stated["units"] == "pixel" and stated["first_pixel"] == 1 and layout != "voc":
             yield f"the boxes of the {layout} annotations are read as pixels counted from 1: {stated['evidence']}"
+
+
+def _clipped_warnings(shared: Shared, quarantine: Quarantine) -> Iterator[str]:
+    """One where so many boxes were cut that they are likely to mean something else than they were read as."""
+    boxes = sum(len(picture.boxes) for pictures in shared.values() for picture in pictures)
+    clipped = quarantine.counts(left_out=False).get("box_clipped", 0)
+    if clipped and clipped >= CLIPPED_SHARE * boxes:
+        hint = (
+            "where they are not drawn carelessly, their units, the pictures' sizes or the order of their numbers differ"
+        )
+        yield f"box_clipped, {_times(clipped)} for {boxes} boxes used: {CODES['box_clipped']}; {hint}"
+
+
+def _loss_warnings(quarantine: Quarantine) -> Iterator[str]:
+    """One for each reason for which something was lost, with what the plan leaves out not counted."""
+    lost = Counter(entry.code for entry in quarantine.entries if entry.left_out and not entry.deliberate)
+    for code in _WARNED_LOSSES:
+        if lost[code]:
+            yield f"{code}, left out {_times(lost[code])}: {CODES[code]}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _remark_warnings(quarantine: Quarantine) -> Iterator[str]:

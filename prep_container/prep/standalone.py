@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +18,22 @@ from dropspot.errors import InvalidInputError
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import SPLITS, PreparationPlan
 from prep.folders import SCRATCH_NAME, Folders
+from prep.kinds import PLAN_NAME, SYSTEM_FILES
+from prep.page.words import counted
 from prep.pipeline import prepare
 from prep.report import SCHEMA
+from prep.sources import is_link
 
-PLAN_NAME = "training.json"  # a plan that lies in the data set itself
 # What a training plan states for the steps that come after preparation
+_PICTURE = r"[A-Za-z0-9_-]*-[0-9a-f]{12}"
+# What preparations write, whatever the plan's output
+_OURS = re.compile(
+    r"report/(report\.json|report\.html|quarantine\.jsonl)"
+    r"|prepared/(classes\.json|test/truth\.json"
+    r"|(?P<channel>train|validation)/(?P=channel)\.(rec|idx|lst|manifest)"
+    rf"|(train|validation)/{_PICTURE}\.jpg|(train|validation|test)/images/{_PICTURE}\.jpg"
+    rf"|(train|validation)_annotation/{_PICTURE}\.json)"
+)
 LATER_FIELDS = ("schema", "input_mode", "hyperparameters", "instance", "spot", "max_runtime_seconds", "gate")
 
 
@@ -93,7 +106,8 @@ def summary(report: Mapping[str, Any], out: Path) -> list[str]:
         f"  split        {report['split']['reason']}",
     ]
     if left_out := sum(report["left_out"].values()):
-        lines.append(f"  left out     {left_out} entries, listed in {out / 'report' / 'quarantine.jsonl'}")
+        entries = counted(left_out, "entry", "entries")
+        lines.append(f"  left out     {entries}, listed in {out / 'report' / 'quarantine.jsonl'}")
     return [*lines, f"  report       {out / 'report' / 'report.html'}"]
 
 
@@ -132,7 +146,7 @@ def _check_free(out: Path) -> None:
         return
     if not out.is_dir():
         raise InvalidInputError(f"the output folder {out} is a file")
-    names = {entry.name for entry in out.iterdir()}
+    names = {entry.name for entry in out.iterdir() if not _is_system_file(entry)}
     if SCRATCH_NAME in names:
         raise InvalidInputError(
             f"{out / SCRATCH_NAME} is there: another preparation is at work, or one was killed (then delete it)"
@@ -142,13 +156,31 @@ def _check_free(out: Path) -> None:
             f"{out} holds something else than an earlier preparation: choose a new or an empty folder; "
             "nothing in it was touched"
         )
+    if foreign := _foreign_among(out):
+        raise InvalidInputError(
+            f"{out} holds {foreign}, which no preparation wrote and the next one would delete: move it, or choose "
+            "another folder; nothing in it was touched"
+        )
+
+
+def _is_system_file(path: Path) -> bool:
+    """Whether a file browser put it there by itself, so that nobody misses it."""
+    return path.name.lower() in SYSTEM_FILES or path.name.startswith("._")
+
+
+def _foreign_among(out: Path) -> str:
+    """The path of a file of the user's own among those of an earlier preparation, or ""."""
+    files = (path for path in _files(out) if not _is_system_file(path))
+    paths = (path.relative_to(out).as_posix() for path in files)
+    return min((path for path in paths if not _OURS.fullmatch(path)), default="")
 
 
 def _is_ours(out: Path, names: set[str]) -> bool:
     """Whether a folder's content is a finished preparation's, or the list that a refused one left."""
     report = out / "report" / "report.json"
     if names == {"report"}:
-        return [path.name for path in report.parent.glob("*")] == ["quarantine.jsonl"]
+        left = [path.name for path in report.parent.iterdir() if not _is_system_file(path)]
+        return left == ["quarantine.jsonl"]
     if names != {"prepared", "report"} or not (out / "prepared").is_dir():
         return False
     try:
@@ -194,16 +226,39 @@ def presented(sources: Sequence[Path], folder: Path) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that isn't a folder itself; links to folders are not followed."""
-    for parent, folders, names in os.walk(folder):
+    """Everything below a folder that isn't a folder itself, and the folders that may not be read.
+
+    Links to folders are not followed. Raises InvalidInputError where the folder itself may not be read.
+    """
+    unreadable: list[Path] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise InvalidInputError(f"the folder {folder} cannot be read: {error.strerror}") from error
+        unreadable.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note):
         yield from (Path(parent, name) for name in names)
-        yield from (Path(parent, name) for name in folders if Path(parent, name).is_symlink())
+        yield from (Path(parent, name) for name in folders if is_link(Path(parent, name)))
+    yield from unreadable
 
 
 def _link(path: Path, target: Path) -> None:
-    if path.is_symlink() or not path.is_file():
-        target.symlink_to(path)  # left out by name with the data set's other links and devices
-        return
+    """Present a file; one that may not be read is presented as such, to be left out by name like links and devices."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            _link_or_copy(path, target)
+        elif stat.S_ISDIR(mode):
+            target.touch(mode=0)
+        else:
+            target.symlink_to(path)
+    except PermissionError:
+        target.unlink(missing_ok=True)
+        target.touch(mode=0)
+
+
+def _link_or_copy(path: Path, target: Path) -> None:
     try:
         target.hardlink_to(path)
     except OSError:  # another volume, somebody else's file, a file system without links

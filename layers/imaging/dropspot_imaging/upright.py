@@ -24,6 +24,9 @@ _TURNS = {
 _ON_ITS_SIDE = (5, 6, 7, 8)  # orientations whose rows are stored as columns
 _FROM_THE_END = (3, 4, 7, 8)  # orientations whose first row is the last one (or the last column) stored
 
+_TWELVE_BITS = 1 << 12
+_ROWS = 256  # of 16-bit grey looked at together: in the mode that has extremes in either order of bytes, it is larger
+
 _Scale = tuple[float, float]  # deeper grey times the first plus the second is grey from 0 to 255
 
 
@@ -49,7 +52,9 @@ def upright_size(size: tuple[int, int], stated: int) -> tuple[int, int]:
 def three_channels(picture: Image.Image) -> Image.Image:
     """Return a loaded picture as RGB: transparency laid over white, deeper grey scaled to eight bits.
 
-    16-bit grey is scaled by its range, 32-bit and floating-point grey by its own extremes (there is no other scale).
+    16-bit grey is scaled by its range, or by that of 12 bits where it holds no more: many cameras store twelve in
+    sixteen, which would be all but black. 32-bit and floating-point grey are scaled by their own extremes (there is no
+    other scale).
     """
     return _three_channels(picture, _scale(picture))
 
@@ -71,7 +76,7 @@ def strips(picture: Image.Image, stated: int, rows: int) -> Iterator[Image.Image
 def _scale(picture: Image.Image) -> _Scale | None:
     """How a picture of more than eight bits becomes one of eight; None where it has eight."""
     if picture.mode.startswith("I;16"):
-        return 1 / 256, 0.0
+        return (1 / 16 if _is_twelve_bits(picture) else 1 / 256), 0.0
     if picture.mode not in ("I", "F"):
         return None
     low, high = (float(value) for value in picture.getextrema())  # type: ignore[arg-type]  # of its only band
@@ -79,9 +84,20 @@ def _scale(picture: Image.Image) -> _Scale | None:
     return factor, -low * factor
 
 
+def _is_twelve_bits(picture: Image.Image) -> bool:
+    """Whether no value of a picture of 16-bit grey takes more than twelve bits."""
+    width, height = picture.size
+    for top in range(0, height, _ROWS):
+        _, high = picture.crop((0, top, width, min(top + _ROWS, height))).convert("I").getextrema()
+        if float(high) >= _TWELVE_BITS:  # type: ignore[arg-type]  # of its only band
+            return False
+    return True
+
+
 def _three_channels(picture: Image.Image, scale: _Scale | None) -> Image.Image:
     if scale is not None:
         factor, offset = scale
+        picture = picture.convert("I") if picture.mode == "I;16B" else picture  # which knows no arithmetic
         return picture.point(lambda value: value * factor + offset).convert("L").convert("RGB")
     if picture.has_transparency_data:
         layered = picture.convert("RGBA")

@@ -13,7 +13,9 @@ from prep.model import SourceFile
 from prep.quarantine import Quarantine
 from prep.readers.fields import class_names, text
 
-MAX_NAMES_BYTES = 1 << 20
+MAX_NAMES_BYTES = 1 << 19
+MAX_YAML_BYTES = 4 << 20  # of all such files together; YAML takes a second for each 100 KB that are made to be slow
+MAX_YAML_EVENTS = 50_000  # a name with its number are two
 MAX_NESTING = 50
 _SIDES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
@@ -39,15 +41,18 @@ class NamesFile:
 
 def read_names(files: Sequence[SourceFile], quarantine: Quarantine) -> list[NamesFile]:
     """Every file that can be read as what its name promises; the others are left out by name."""
-    found = []
+    found, yaml_bytes = [], 0
     for file in files:
         try:
             with file.stored.open("rb") as stream:
                 data = stream.read(MAX_NAMES_BYTES + 1)
             if len(data) > MAX_NAMES_BYTES:
-                raise ValueError(f"larger than {MAX_NAMES_BYTES >> 20} MiB")
+                raise ValueError(f"larger than {MAX_NAMES_BYTES >> 10} KiB")
             content = data.decode("utf-8-sig")
             is_yaml = suffix(file.name) in ("yaml", "yml")
+            yaml_bytes += len(data) if is_yaml else 0
+            if is_yaml and yaml_bytes > MAX_YAML_BYTES:
+                raise ValueError(f"the YAML files up to this one are larger than {MAX_YAML_BYTES >> 20} MiB together")
             names = _from_yaml(file, content, quarantine) if is_yaml else _from_lines(file, content)
         except UnicodeDecodeError:
             quarantine.leave_out(file.path, "bad_annotation", "named like a list of classes, but not UTF-8 text")
@@ -89,16 +94,32 @@ def _from_yaml(file: SourceFile, content: str, quarantine: Quarantine) -> NamesF
 def _document(content: str) -> Any:
     """The document with every scalar as the text it is (a class called `no` stays `no`); ValueError if it is none."""
     try:
-        nesting = 0
-        for event in yaml.parse(content, Loader=yaml.BaseLoader):
-            nesting += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if nesting > MAX_NESTING:
-                raise ValueError("its YAML is nested too deep")
-        # The base loader makes texts, lists and mappings only: less than the safe one, which makes "no" a truth value.
-        return yaml.load(content, Loader=yaml.BaseLoader)  # noqa: S506
+        return yaml.load(content, Loader=_BoundedLoader)  # noqa: S506
     except (yaml.YAMLError, RecursionError) as error:
         problem = getattr(error, "problem", None) or type(error).__name__
         raise ValueError(f"not readable as YAML: {problem}") from None
+
+
+class _BoundedLoader(yaml.BaseLoader):
+    """Makes texts, lists and mappings only, and gives up on documents that no list of classes looks like.
+
+    That is less than the safe loader, which makes "no" a truth value.
+    """
+
+    def __init__(self, content: str) -> None:
+        super().__init__(content)
+        self._events = 0
+        self._nesting = 0
+
+    def get_event(self) -> Any:
+        event = super().get_event()  # type: ignore[no-untyped-call]
+        self._events += 1
+        self._nesting += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if self._nesting > MAX_NESTING:
+            raise ValueError("its YAML is nested too deep")
+        if self._events > MAX_YAML_EVENTS:
+            raise ValueError(f"its YAML has more than {MAX_YAML_EVENTS:,} parts")
+        return event
 
 
 def _paths(value: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -44,6 +45,13 @@ def published_name(picture: LabelledPicture) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", picture.source.stem)[:60]
     identity = sha256(f"{picture.payload_digest}{sorted(picture.boxes)}".encode()).hexdigest()[:12]
     return f"{plain}-{identity}.jpg"
+
+
+def write_picture(picture: LabelledPicture, path: Path) -> None:
+    """Write a picture's file. Raises FileExistsError where there is one: no picture may take another's place."""
+    if path.exists():
+        raise FileExistsError(f"{path.name} would be written twice, the second time for {picture.source.path}")
+    shutil.copyfile(picture.payload, path)
 
 
 def write_json(path: Path, document: object) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prep.model import LabelledPicture
-from prep.writers import published_name, write_json
+from prep.writers import published_name, write_json, write_picture
 
 
 def write_held_out(pictures: Sequence[LabelledPicture], class_ids: Mapping[str, int], folder: Path) -> None:
@@ -17,7 +16,7 @@ def write_held_out(pictures: Sequence[LabelledPicture], class_ids: Mapping[str, 
     truth = {}
     for picture in pictures:
         name = published_name(picture)
-        shutil.copyfile(picture.payload, images / name)
+        write_picture(picture, images / name)
         truth[name] = {
             "width": picture.width,
             "height": picture.height,

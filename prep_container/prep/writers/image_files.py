@@ -7,13 +7,12 @@ by file name and wants nothing else in either of them.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from prep.model import LabelledPicture
-from prep.writers import Destination, published_name
+from prep.writers import Destination, published_name, write_picture
 from prep.writers.class_names import named_ids
 from prep.writers.pixel_boxes import image_size, pixel_boxes
 
@@ -39,7 +38,7 @@ def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destin
     annotations.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         document = annotation_document(picture, destination.class_ids)
-        shutil.copyfile(picture.payload, images / document["file"])
+        write_picture(picture, images / document["file"])
         path = (annotations / document["file"]).with_suffix(".json")
         path.write_text(json.dumps(document) + "\n", encoding="ascii", newline="\n")
 

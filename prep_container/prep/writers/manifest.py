@@ -42,11 +42,11 @@ def checked_uri(uri: str) -> str:
     """
     if not uri:
         raise InvalidInputError(
-            "output augmented-manifest names every picture by its address: set DROPSPOT_PREPARED_URI to the"
-            " s3://bucket/prefix/ where the prepared data will lie"
+            "output augmented-manifest names every picture by its address: give the s3://bucket/prefix/ where the"
+            " prepared data will lie as --prepared-uri, or as DROPSPOT_PREPARED_URI to the container"
         )
     if _S3_URI.fullmatch(uri) is None:
-        raise InvalidInputError(f"DROPSPOT_PREPARED_URI is {uri[:80]!r}: it must be an s3://bucket/prefix/")
+        raise InvalidInputError(f"the prepared data's address is {uri[:80]!r}: it must be an s3://bucket/prefix/")
     return f"{uri.rstrip('/')}/"
 
 

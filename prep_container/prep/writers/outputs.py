@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prep.model import LabelledPicture
-from prep.writers import ChannelWriter, Destination, image_files, manifest, record_files
+from prep.writers import ChannelWriter, Destination, image_files, manifest, published_name, record_files
 from prep.writers.class_names import class_ids, write_classes
 from prep.writers.held_out import write_held_out
 
@@ -32,12 +32,27 @@ def write_prepared(
     prepared: Path,
     prepared_uri: str = "",
 ) -> None:
-    """Write the three parts below `prepared`. The same pictures give the same bytes."""
+    """Write the three parts below `prepared`. The same pictures give the same bytes.
+
+    Raises FileExistsError where two pictures of a part have the same name, which only the same picture with the same
+    boxes has.
+    """
+    _check_names(shared)
     destination = Destination(prepared, class_ids(classes), prepared_uri)
     for channel in CHANNELS:
         CHANNEL_WRITERS[output].write(shared[channel], channel, destination)
     write_held_out(shared["test"], destination.class_ids, prepared / "test")
     write_classes(classes, prepared)
+
+
+def _check_names(shared: Mapping[str, Sequence[LabelledPicture]]) -> None:
+    for pictures in shared.values():
+        taken: dict[str, str] = {}
+        for picture in pictures:
+            name, path = published_name(picture), picture.source.path
+            if name in taken:
+                raise FileExistsError(f"{taken[name]} and {path} would both be written as {name}")
+            taken[name] = path
 
 
 def count_training_samples(output: str, prepared: Path) -> int:

@@ -5,6 +5,7 @@ from PIL import Image
 
 from dropspot.images import RejectedImageError
 from dropspot_imaging.normalising import NormalisedImage, normalise
+from dropspot_imaging.upright import three_channels
 
 RED, GREEN = (200, 30, 30), (30, 180, 30)
 
@@ -96,6 +97,18 @@ def test_what_is_transparent_shows_white() -> None:
 def test_sixteen_bits_are_scaled_not_cut_off() -> None:
     picture = Image.new("I;16", (64, 32), 20_000)
     assert is_like(opened(normalised(encoded(picture, "PNG"))), (10, 16), (78, 78, 78))
+
+
+@pytest.mark.parametrize(("value", "grey"), [(2_000, 125), (4_095, 255), (4_096, 16)])
+def test_twelve_bits_in_sixteen_are_not_black(value, grey) -> None:
+    picture = Image.new("I;16", (64, 600), value)
+    assert is_like(opened(normalised(encoded(picture, "PNG"))), (10, 16), (grey,) * 3)
+
+
+@pytest.mark.parametrize(("value", "grey"), [(20_000, 78), (2_000, 125)])
+def test_sixteen_bits_are_read_in_either_order_of_bytes(value, grey) -> None:
+    picture = Image.frombytes("I;16B", (64, 32), value.to_bytes(2, "big") * (64 * 32))
+    assert three_channels(picture).getpixel((10, 16)) == (grey,) * 3
 
 
 def test_an_animation_gives_its_first_frame() -> None:

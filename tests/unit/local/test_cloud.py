@@ -172,7 +172,14 @@ def test_a_start_that_is_interrupted_leaves_nothing(root):
         [
             sys.executable,
             "-c",
-            f"from pathlib import Path; from dropspot_local import cloud; cloud.start(Path({str(root)!r}))",
+            # Where tests run in the background, SIGINT is ignored, and so it would be here.
+            f"""
+import signal
+from pathlib import Path
+from dropspot_local import cloud
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cloud.start(Path({str(root)!r}))
+""",
         ],
         stderr=subprocess.PIPE,
     )

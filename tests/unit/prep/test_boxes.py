@@ -8,6 +8,7 @@ from unit.prep.minis import seeded
 from dropspot.preparation_plan import BoxRules, PreparationPlan
 from prep.boxes import usable_boxes
 from prep.conventions import Conventions, conventions_of, nominal
+from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Box, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
@@ -35,7 +36,7 @@ def checked(box: Corners, conventions: Conventions = EDGES, width: int = 200, he
         ((20, 10, 100, 50), (0.1, 0.1, 0.5, 0.5), []),
         ((0, 0, 200, 100), (0, 0, 1, 1), []),
         ((-0.5, 0, 200.5, 100), (0, 0, 1, 1), []),  # less than a pixel over the edge is rounding, not worth a line
-        ((-50, 10, 100, 500), (0, 0.1, 0.5, 1), [("box_clipped", False)]),
+        ((-50, 10, 100, 190), (0, 0.1, 0.5, 1), [("box_clipped", False)]),
         ((1, 1, 2, 2), (0.005, 0.01, 0.01, 0.02), []),
     ],
 )
@@ -74,7 +75,10 @@ def test_a_box_is_read_by_its_conventions(conventions, box, corners) -> None:
         ((0.1, 0.1, 0.104, 0.8), "degenerate_box", RATIO),
         ((300, 10, 400, 50), "box_outside", EDGES),
         ((-50, 10, 0.5, 50), "box_outside", EDGES),
-        ((10, 99.5, 50, 300), "box_outside", EDGES),
+        ((10, 99.5, 50, 180), "box_outside", EDGES),
+        ((0, 0, 1e11, 1e11), "box_outside", EDGES),  # no whole picture full of an object, but a slip
+        ((10, 10, 50, 201), "box_outside", EDGES),
+        ((-201, 10, 50, 50), "box_outside", EDGES),
         ((10, 10, 90, 90), "box_outside", RATIO),  # pixels among ratios, not the whole of the picture
         ((0, 0, 90, 90), "box_outside", RATIO),
         ((0, 0, 640, 480), "box_outside", PERCENT),
@@ -146,23 +150,55 @@ def test_boxes_are_checked_against_the_picture_and_not_against_the_claim() -> No
 @pytest.mark.parametrize(
     ("claimed", "box", "said"),
     [
-        ((400, 200), (20, 20, 390, 190), True),
-        ((400, 200), (20, 20, 190, 90), False),  # fits the picture as well
-        ((400, 400), (20, 20, 390, 190), False),  # another picture altogether
-        ((400, 200), (20, 20, 590, 190), False),  # fits neither
+        ((400, 200), (20, 20, 390, 190), "its boxes fit the stated size only"),
+        ((400, 200), (20, 20, 190, 90), "if the picture was shrunk since"),  # fits the picture as well
+        ((400, 400), (20, 20, 390, 190), "has 200 x 100"),  # another picture altogether
+        ((100, 200), (20, 20, 90, 90), "before its EXIF data turn it"),
     ],
 )
-def test_a_picture_shrunk_after_it_was_annotated_is_remarked_on_and_its_boxes_are_not_scaled(claimed, box, said):
+def test_another_stated_size_is_remarked_on_and_boxes_are_not_scaled_by_a_single_picture(claimed, box, said) -> None:
     quarantine = Quarantine()
     boxes = usable_boxes(annotation(StatedBox(0, "cat", *box), size=claimed), 200, 100, EDGES, PLAN, quarantine)
     assert (boxes[0].xmin, boxes[0].ymin) == (0.1, 0.2)
     [reason] = [entry.reason for entry in quarantine.entries if entry.code == "size_mismatch"]
-    assert ("shrunk" in reason) is said
+    assert said in reason
+
+
+def test_boxes_that_refer_to_a_larger_stated_size_are_scaled_with_the_picture() -> None:
+    quarantine = Quarantine()
+    conventions = Conventions("pixel", 1, True, "", scaled=True)
+    stated = annotation(StatedBox(0, "cat", 41, 41, 400, 180), size=(400, 200))
+    assert usable_boxes(stated, 200, 100, conventions, PLAN, quarantine) == (Box("cat", 0.1, 0.2, 1, 0.9),)
+    [entry] = quarantine.entries
+    assert (entry.code, entry.left_out) == ("size_mismatch", False)
+    assert entry.reason.endswith("the boxes refer to the stated size and are scaled")
+
+
+def test_swapped_corners_are_left_out_for_what_they_are() -> None:
+    quarantine = Quarantine()
+    stated = annotation(StatedBox(0, "cat", 190, 90, 100, 50), StatedBox(1, "cat", 10, 10, 10.5, 50))
+    usable_boxes(stated, 200, 100, EDGES, PLAN, quarantine)
+    swapped, thin = quarantine.entries
+    assert (swapped.code, thin.code) == ("degenerate_box", "degenerate_box")
+    assert "swapped" in swapped.reason
+    assert thin.reason.endswith("is less than a pixel wide or high")
+
+
+def test_boxes_that_may_be_percentages_or_pixels_are_left_out_by_name() -> None:
+    quarantine = Quarantine()
+    conventions = Conventions("pixel", 0, False, "", apart={("a.xml", "7"): DOUBTFUL})
+    boxes = (StatedBox(0, "cat", 10, 10, 50, 50), StatedBox(3, "cat", 0, 0, 90, 90))
+    assert usable_boxes(annotation(*boxes, item="7"), 200, 100, conventions, PLAN, quarantine) == ()
+    assert [(e.code, e.box, e.left_out) for e in quarantine.entries] == [
+        ("bad_annotation", 0, True),
+        ("bad_annotation", 3, True),
+    ]
+    assert len(usable_boxes(annotation(*boxes, item="8"), 200, 100, conventions, PLAN, quarantine)) == 2
 
 
 def test_a_claimed_size_of_nothing_is_only_another_size() -> None:
     quarantine = Quarantine()
-    usable_boxes(annotation(StatedBox(0, "cat", 0, 0, 500, 9), size=(0, 0)), 100, 100, EDGES, PLAN, quarantine)
+    usable_boxes(annotation(StatedBox(0, "cat", 0, 0, 150, 9), size=(0, 0)), 100, 100, EDGES, PLAN, quarantine)
     assert [entry.code for entry in quarantine.entries] == ["size_mismatch", "box_clipped"]
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from unit.prep.minis import seeded
 from dropspot.preparation_plan import BoxRules, PreparationPlan
 from prep.boxes import usable_boxes
 from prep.conventions import conventions_by_layout, conventions_of
+from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
@@ -194,3 +196,119 @@ def test_every_layout_is_judged_by_itself_and_stated_in_the_report() -> None:
 def test_no_numbers_break_the_judgement(boxes, width, height) -> None:
     for layout in ("voc", "yolo"):
         assert found([(stated(box), width, height) for box in boxes], layout=layout)[0] in ("pixel", "ratio", "percent")
+
+
+def in_files(annotations, folder: str):
+    """The same annotations, each in a file of its own."""
+    return [
+        (dataclasses.replace(a, file=SourceFile(f"{folder}/{i}.xml", Kind.ANNOTATION, Path("a.xml"))), w, h)
+        for i, (a, w, h) in enumerate(annotations)
+    ]
+
+
+def both(pixels, percentages):
+    """How the annotations of two populations are read, and the conventions."""
+    conventions = conventions_of("voc", [*pixels, *percentages], AUTO)
+    return conventions, *({conventions.units_of(a) for a, _, _ in group} for group in (pixels, percentages))
+
+
+def test_percentages_among_pixels_are_read_as_what_they_are_file_by_file() -> None:
+    pixels = in_files(written("from one", true_boxes(1, 30, 400)), "a")
+    percentages = in_files(written("percent", true_boxes(2, 30, 400)), "b")
+    for prefix in ("b", "a/x"):  # a folder of their own, and names among the others
+        percentages = in_files(percentages, prefix)
+        conventions, *units = both(pixels, percentages)
+        assert units == [{"pixel"}, {"percent"}]
+        assert (conventions.units, conventions.first_pixel) == ("pixel", 1)
+        assert "mixed: 30 " in conventions.evidence
+        assert conventions.warnings[0].startswith("voc: mixed: 30 ")
+
+
+def test_percentages_are_found_one_by_one_in_a_single_folder() -> None:
+    truth = true_boxes(3, 60, 400)
+    mixed = [written("percent" if i % 2 else "edges", [each])[0] for i, each in enumerate(truth)]
+    mixed = in_files(mixed, "labels")
+    conventions, even, odd = both(mixed[::2], mixed[1::2])
+    assert (even, odd) == ({"pixel"}, {"percent"})
+    assert "30 of 60 annotations lie within 0 and 100" in conventions.evidence
+
+
+def corner_objects(count: int, left: int = 0, top: int = 0):
+    """Small objects all over a square of 100 pixels."""
+    draw = random.Random(7)
+    return [
+        (stated((x, y, x + 10, y + 10)), 800, 600)
+        for x, y in ((left + draw.randint(0, 90), top + draw.randint(0, 90)) for _ in range(count))
+    ]
+
+
+def test_a_mixture_that_cannot_be_taken_apart_is_left_out_and_said() -> None:
+    pixels = written("edges", true_boxes(4, 40, 400)) + corner_objects(4, 700, 0)
+    mixed = in_files([*pixels, *corner_objects(36)], "one")
+    conventions = conventions_of("voc", mixed, AUTO)
+    assert {conventions.units_of(a) for a, _, _ in mixed[:44]} == {"pixel"}
+    assert {conventions.units_of(a) for a, _, _ in mixed[44:]} == {DOUBTFUL}
+    [warning] = conventions.warnings
+    assert "36 of 80 annotations" in warning
+    assert conventions.document["warnings"] == [warning]
+
+
+def test_a_surplus_in_the_corner_is_warned_of_and_read_as_pixels() -> None:
+    mixed = in_files(corner_objects(30, 700, 500) + corner_objects(70) + corner_objects(20, 300, 300), "one")
+    conventions = conventions_of("voc", mixed, AUTO)
+    assert {conventions.units_of(a) for a, _, _ in mixed} == {"pixel"}
+    assert "could be percentages" in conventions.warnings[0]
+
+
+def test_small_objects_anywhere_are_pixels_without_a_warning() -> None:
+    draw = random.Random(9)
+    spots = [(draw.randint(0, 300), draw.randint(0, 200)) for _ in range(400)]
+    mixed = in_files([(stated((x, y, x + 20, y + 20)), 320, 220) for x, y in spots], "one")
+    conventions = conventions_of("voc", mixed, AUTO)
+    assert (conventions.units, dict(conventions.apart), conventions.warnings) == ("pixel", {}, ())
+
+
+def shrunk(share: float, count: int = 40):
+    """Boxes drawn on pictures that were brought to a share of their size since."""
+    return [
+        (dataclasses.replace(a, claimed_size=(w, h)), round(w * share), round(h * share))
+        for a, w, h in written("from one", true_boxes(6, count, 400))
+    ]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.85])
+def test_boxes_refer_to_the_stated_size_where_they_all_agree_on_it(share) -> None:
+    annotations = shrunk(share)
+    conventions = conventions_of("voc", annotations, AUTO)
+    assert "40 annotations state a larger size of the same shape" in conventions.evidence
+    assert "are scaled" in conventions.warnings[0]
+    assert (conventions.first_pixel, conventions.last_pixel_inside) == (1, True)
+    annotation, width, height = annotations[0]
+    assert conventions.size_referred_to(annotation, width, height) == annotation.claimed_size
+    quarantine = Quarantine()
+    for each, w, h in annotations:
+        assert len(usable_boxes(each, w, h, conventions, PreparationPlan(), quarantine)) == len(each.boxes)
+    assert {entry.code for entry in quarantine.entries} == {"size_mismatch"}
+
+
+def test_a_larger_stated_size_is_not_believed_where_the_boxes_fit_the_picture() -> None:
+    annotations = [
+        (dataclasses.replace(a, claimed_size=(2 * w, 2 * h)), w, h) for a, w, h in written("edges", true_boxes(6, 40))
+    ]
+    careless = [(stated((5, 5, w + 9, 40), size=(2 * w, 2 * h)), w, h) for _, w, h in annotations[:3]]
+    for all_of_them in (annotations, annotations + careless):
+        conventions = conventions_of("voc", all_of_them, AUTO)
+        assert not conventions.scaled
+        assert f"larger size of the same shape: {len(all_of_them)}; " in conventions.warnings[0]
+        assert conventions.size_referred_to(*all_of_them[0]) == all_of_them[0][1:]
+
+
+def test_corners_in_a_layout_of_sizes_are_named_as_the_mistake_they_are() -> None:
+    truth = written("edges", true_boxes(8, 40), "coco")
+    wrong = [
+        (stated(*((b.xmin, b.ymin, b.xmin + b.xmax, b.ymin + b.ymax) for b in a.boxes), layout="coco"), w, h)
+        for a, w, h in truth
+    ]
+    [warning] = conventions_of("coco", wrong, AUTO).warnings
+    assert "[x1, y1, x2, y2]" in warning
+    assert conventions_of("coco", truth, AUTO).warnings == ()

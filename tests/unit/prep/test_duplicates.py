@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
-from prep.duplicates import without_copies
+from prep.duplicates import with_one_identity, without_copies
 from prep.model import Box, Kind, LabelledPicture, SourceFile
 from prep.quarantine import Quarantine
 
@@ -60,3 +60,18 @@ def test_each_content_stays_once_whatever_the_order(rows: list[tuple[int, str, i
     second = Quarantine()
     assert without_copies(pictures, second) == kept
     assert second.sorted() == first.sorted()
+
+
+def test_pictures_that_are_written_alike_are_one_whatever_they_were() -> None:
+    rows = [("a", "2", "x"), ("b", "1", "x"), ("c", "1", "y"), ("d", "3", "z"), ("e", "4", "y"), ("f", "5", "w")]
+    pictures = [picture(name, pixels, "cat", payload=payload) for name, pixels, payload in rows]
+    alike = with_one_identity(pictures)
+    assert [p.pixel_digest for p in alike] == ["1", "1", "1", "3", "1", "5"]
+    assert [p.pixel_digest for p in with_one_identity(pictures[::-1])] == ["5", "1", "3", "1", "1", "1"]
+    assert [p.source.stem for p in without_copies(alike, Quarantine())] == ["f", "a", "d"]
+
+
+def test_which_copy_stays_does_not_depend_on_the_folders() -> None:
+    for folders in (("a", "b"), ("b", "a")):
+        copies = [picture(f"{folder}/{name}", "1", "cat") for folder, name in zip(folders, "xy", strict=True)]
+        assert [p.source.stem for p in without_copies(copies, Quarantine())] == ["x"]

@@ -185,3 +185,29 @@ def test_identical_pictures_go_to_the_most_protected_of_their_parts() -> None:
 def test_a_part_that_only_repeats_another_is_no_part() -> None:
     division = divided("abc", {"train.txt": "ab", "test.txt": "c"}, same_pixels={"a": "x", "b": "x", "c": "x"})
     assert division.reason.endswith("the only part that the data set names is test")
+
+
+def test_an_unreadable_list_of_a_part_forbids_to_follow_the_others() -> None:
+    lists = GivenLists({"train.txt": 1, "val.txt": 1}, ("a", "b"), {"a": ("train.txt",), "b": ("val.txt",)})
+    sources = [SourceFile(name, Kind.PICTURE, Path(name), "", "JPEG") for name in "ab"]
+    pairs = [Pair(source, Annotation(source, "", None, BOX)) for source in sources]
+    labelled = [
+        LabelledPicture(s, s, s.stored, s.path, s.path, 9, 9, (Box("cat", 0, 0, 1, 1),)) for s in sources
+    ]  # fmt: skip
+    assert given_division(pairs, labelled, lists, Split()).how == "lists"
+    lists.unreadable = ("test.txt",)
+    division = given_division(pairs, labelled, lists, Split())
+    assert division.document == {
+        "how": "content",
+        "reason": "drawn by content, 70/10/20: test.txt, which is called like the list of a part, cannot be read",
+    }
+    with pytest.raises(InvalidInputError, match=r'"follow", but test\.txt, which'):
+        given_division(pairs, labelled, lists, Split(lists="follow"))
+
+
+def test_a_file_that_is_nearly_called_like_a_list_is_mentioned() -> None:
+    listed = GivenLists(pictures=("a",), unfollowed=("train_ids.txt",))
+    assert given_division([], [], listed, Split()).reason == (
+        "drawn by content, 70/10/20; "
+        "train_ids.txt would have to be called train.txt, val.txt or test.txt to be followed"
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import BoxRules, PreparationPlan
-from prep.limits import check_classes, check_losses, wanted_classes
+from prep.limits import check_classes, check_losses, missing_pictures, wanted_classes
 from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
@@ -55,3 +55,35 @@ def test_what_was_never_meant_to_be_used_is_no_loss() -> None:
     check_losses(6, entries, 0.2)
     with pytest.raises(InvalidInputError, match=r"1 of 5 pictures \(20.0%\) had to be left out, the limit is 10%"):
         check_losses(6, entries, 0.1)
+
+
+def test_a_missing_picture_is_one_loss_however_often_it_is_missed() -> None:
+    quarantine = Quarantine()
+    annotations = []
+
+    def without_image(path: str, name: str, *, item: str = "", code: str = "annotation_without_image") -> None:
+        boxes = (box("owl" if name == "owl.jpg" else "cat"),) if name != "empty.jpg" else ()
+        annotations.append(Annotation(SourceFile(path, Kind.ANNOTATION, Path(path)), name, None, boxes, item=item))
+        quarantine.leave_out(path, code, "gone", item=item)
+
+    quarantine.leave_out("a/1.jpg", "unsafe_member", "a link")
+    quarantine.leave_out("a/1.txt", "unsafe_member", "a link")
+    quarantine.leave_out("a/._1.jpg", "unsafe_member", "a link")
+    quarantine.leave_out("big.png", "file_too_large", "large")
+    quarantine.leave_out("closed.png", "unreadable_file", "closed")
+    quarantine.leave_out("a.rar", "unsupported_file", "an archive")
+    quarantine.leave_out("named on a list.jpg", "listed_without_annotation", "nowhere")
+    without_image("a/1.xml", "1.jpg")  # the link's
+    without_image("b/1.xml", "1.jpg")  # another folder's
+    without_image("c.xml", "empty.jpg")
+    without_image("d.xml", "owl.jpg")
+    without_image("m.manifest", "s3://far/2.jpg", item="line 1", code="outside_reference")
+    without_image("m.manifest", "s3://far/2.jpg", item="line 2", code="outside_reference")
+    missing = missing_pictures(["found.jpg"], annotations, PreparationPlan(), quarantine)
+    assert sorted(entry.place for entry in missing) == [
+        "a/1.xml", "b/1.xml", "big.png", "closed.png", "d.xml", "m.manifest, entry line 1"
+    ]  # fmt: skip
+    assert len(missing_pictures([], annotations, PreparationPlan(classes=["cat"]), quarantine)) == 5
+    check_losses(6, [], 0.5, missing)
+    with pytest.raises(InvalidInputError, match=r"6 of 12 pictures \(50.0%\) had to be left out, the limit is 40%"):
+        check_losses(6, [], 0.4, missing)

@@ -199,3 +199,31 @@ def test_every_name_is_resolved_missing_or_reported_whatever_the_order(pictures,
     assert listed.lists["x/list.txt"] == len(set(names))
     assert len(listed.missing) + len(reported) + len(listed.named) <= len(set(names))
     assert set(listed.missing) | reported <= set(names)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_marked_list_is_read_in_its_encoding(encoding: str, tmp_path: Path) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    listed, quarantine = read(tmp_path, {"test.txt": (mark + "ä\r\nb\r\n").encode(encoding)}, ["ä.jpg", "b.jpg"])
+    assert listed.named == {"ä.jpg": ("test.txt",), "b.jpg": ("test.txt",)}
+    assert (listed.unreadable, quarantine.entries) == ((), [])
+
+
+def test_an_unreadable_list_of_a_part_is_kept_in_mind(tmp_path: Path) -> None:
+    lists = {"list.txt": b"\xff", "test.txt": "a".encode("utf-16-le"), "val.txt": b"\xe4"}
+    listed, quarantine = read(tmp_path, lists, ["a.jpg"])
+    assert (listed.lists, listed.unreadable) == ({}, ("test.txt", "val.txt"))
+    assert {e.file for e in quarantine.entries} == set(lists)
+    quarantine.leave_out("x/test.txt", "unsafe_member", "it is a link or a device")
+    quarantine.leave_out("x/test.jpg", "unsafe_member", "it is a link or a device")
+    assert read_lists([], quarantine).unreadable == ("x/test.txt",)
+
+
+def test_a_file_that_names_pictures_but_is_called_otherwise_is_kept_in_mind(tmp_path: Path) -> None:
+    texts = {"train_ids.txt": "a\nb.jpg\n", "val-list.txt": "x\ny\n", "train_1.txt": "a\n", "test_ids.txt": "0 1 1 1 1"}
+    files = [SourceFile(path, Kind.ANNOTATION, tmp_path / path) for path in texts]
+    for path, text in texts.items():
+        (tmp_path / path).write_text(text)
+    files += [SourceFile(f"{name}.jpg", Kind.PICTURE, tmp_path, "", "JPEG") for name in "ab0"]
+    listed = read_lists(files, Quarantine())
+    assert listed.unfollowed == listed.paths == ("train_ids.txt",)

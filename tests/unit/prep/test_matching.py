@@ -9,7 +9,7 @@ from unit.prep.minis import seeded
 
 from prep.lists import GivenLists
 from prep.matching import match
-from prep.model import Annotation, Kind, SourceFile
+from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.naming import PictureIndex
 from prep.quarantine import Quarantine
 
@@ -319,3 +319,124 @@ def test_every_file_is_used_once_or_named(annotations: dict[str, str], pictures:
     assert not set(pairs) & set(left_out)
     assert set(pairs.values()) | set(left_out) >= pictures
     assert not set(pairs.values()) & set(left_out)
+
+
+def two_folders(numbers: Iterable[int], *, missing: Sequence[str] = ()) -> tuple[dict[str, str], list[str]]:
+    """Folders a/ and b/ with pictures of the same names, each beside its annotation, but for the missing files."""
+    annotations = {f"{folder}/{n}.xml": f"{n}.jpg" for folder in "ab" for n in numbers}
+    pictures = [f"{folder}/{n}.jpg" for folder in "ab" for n in numbers]
+    return {a: n for a, n in annotations.items() if a not in missing}, [p for p in pictures if p not in missing]
+
+
+def test_a_namesake_in_a_folder_with_annotations_of_its_own_is_not_meant() -> None:
+    pairs, left_out = matched(*two_folders(range(3), missing=["a/2.xml", "b/2.jpg"]))
+    assert pairs == {f"{folder}/{n}.xml": f"{folder}/{n}.jpg" for folder in "ab" for n in range(2)}
+    assert left_out == {"b/2.xml": "annotation_without_image", "a/2.jpg": "no_annotation"}
+
+
+def test_a_namesake_is_not_meant_where_all_pictures_of_the_annotations_are_missing() -> None:
+    pairs, left_out = matched(*two_folders(range(3), missing=["a/2.xml", *(f"b/{n}.jpg" for n in range(3))]))
+    assert pairs == {f"a/{n}.xml": f"a/{n}.jpg" for n in range(2)}
+    assert left_out["b/2.xml"] == "annotation_without_image"
+    assert left_out["b/1.xml"] == "duplicate_annotation"
+
+
+def test_entries_of_one_file_do_not_mean_the_namesakes_beside_another_file() -> None:
+    stated = {"a/all.json": ["1.jpg", "2.jpg"], "b/all.json": ["1.jpg", "3.jpg"]}
+    found = [
+        Annotation(SourceFile(path, Kind.ANNOTATION, Path(path)), name, None, (), "coco", "", name)
+        for path, names in stated.items()
+        for name in names
+    ]
+    pairs = match(found, files(["a/1.jpg", "b/1.jpg", "a/2.jpg", "a/3.jpg"]), GivenLists(), Quarantine())
+    assert [(p.picture.path, p.annotation.file.path) for p in pairs] == [
+        ("a/1.jpg", "a/all.json"), ("a/2.jpg", "a/all.json"), ("b/1.jpg", "b/all.json")
+    ]  # fmt: skip
+
+
+def test_two_archives_of_the_same_names_keep_to_themselves() -> None:
+    def archived(name: str, kind: Kind, archive: str, prefix: str = "") -> SourceFile:
+        return SourceFile(f"{prefix}{name}", kind, Path(name), archive, "JPEG" if kind is Kind.PICTURE else "")
+
+    pictures = [archived("1.jpg", Kind.PICTURE, "a.zip"), archived("1.jpg", Kind.PICTURE, "b.zip", "b.zip/")]
+    pictures.append(archived("2.jpg", Kind.PICTURE, "a.zip"))
+    sources = [archived("1.xml", Kind.ANNOTATION, "a.zip"), archived("1.xml", Kind.ANNOTATION, "b.zip", "b.zip/")]
+    sources.append(archived("2.xml", Kind.ANNOTATION, "b.zip"))
+    pairs = match([Annotation(s, "", None, ()) for s in sources], pictures, GivenLists(), Quarantine())
+    assert [p.picture.path for p in pairs] == ["1.jpg", "b.zip/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"annotations/xmls/1.xml": "images/1.jpg", "annotations/xmls/2.xml": "images/2.jpg"},
+        {"labels/train/1.xml": "images/train/1.jpg", "labels/val/1.xml": "images/val/1.jpg"},
+        {"train/labels/1.xml": "train/images/1.jpg", "train/labels/2.xml": "train/images/2.jpg"},
+        {"a/1.xml": "a/1.jpg", "2.xml": "a/b/c/2.jpg", "x/y/3.xml": "a/3.jpg", "a/4.xml": "4.jpg"},
+        {"xmls/1.xml": "cat/1.jpg", "xmls/2.xml": "dog/2.jpg", "xmls/3.xml": "cat/3.jpg"},
+        {"a/xmls/1.xml": "a/1.jpg", "a/xmls/2.xml": "a/deep/2.jpg", "b/xmls/1.xml": "b/1.jpg"},
+        # Moved after they were annotated: names used once leave no doubt.
+        {"all/1.xml": "all/1.jpg", "all/2.xml": "test/2.jpg", "test/3.xml": "test/3.jpg"},
+        {"job1/1.xml": "batch1/1.jpg", "job1/2.xml": "batch2/2.jpg", "job2/3.xml": "batch1/3.jpg"},
+    ],
+)
+def test_pictures_may_lie_anywhere_where_their_names_leave_no_doubt(pairs: dict[str, str]) -> None:
+    assert matched(dict.fromkeys(pairs, ""), list(pairs.values())) == (pairs, {})
+
+
+def test_the_channels_of_sagemaker_may_use_the_same_names() -> None:
+    pairs = {
+        f"{channel}_annotation/{n}.json": f"{channel}/{n}.jpg" for channel in ("train", "validation") for n in range(3)
+    }
+    stated = {path: picture.rpartition("/")[2] for path, picture in pairs.items()}
+    assert matched(stated, list(pairs.values()), layout="sagemaker-json") == (pairs, {})
+
+
+def test_a_picture_without_label_file_among_labelled_ones_shows_nothing() -> None:
+    labels = {f"labels/train/{n}.txt": "" for n in range(3)}
+    pictures = [f"images/train/{n}.jpg" for n in range(5)] + ["images/val/9.jpg"]
+    left_out = matched(labels, pictures, layout="yolo")[1]
+    assert left_out == {
+        "images/train/3.jpg": "no_object", "images/train/4.jpg": "no_object", "images/val/9.jpg": "no_annotation"
+    }  # fmt: skip
+    # Another layout has no such rule, and with few labels the work is unfinished.
+    assert matched(labels, pictures)[1]["images/train/3.jpg"] == "no_annotation"
+    unfinished = [f"images/train/{n}.jpg" for n in range(7)]
+    assert set(matched(labels, unfinished, layout="yolo")[1].values()) == {"no_annotation"}
+
+
+def test_a_label_that_is_not_used_is_not_missing() -> None:
+    quarantine = Quarantine()
+    quarantine.leave_out("labels/3.txt", "unsafe_member", "it is a link or a device")
+    labels = [
+        Annotation(SourceFile(f"labels/{n}.txt", Kind.ANNOTATION, Path("x")), "", None, (), "yolo") for n in range(3)
+    ]
+    match(labels, files([f"images/{n}.jpg" for n in range(5)]), GivenLists(), quarantine)
+    entries = {e.file: (e.code, e.deliberate) for e in quarantine.entries}
+    assert entries["images/3.jpg"] == ("no_annotation", False)
+    assert entries["images/4.jpg"] == ("no_object", True)
+
+
+def entries_of_one_file(*rows: tuple[str, str, float]) -> tuple[list[list[tuple[int, float]]], list[tuple[str, str]]]:
+    """Boxes of each pair, and what was said; rows are item, picture and the box's left edge."""
+    source, quarantine = SourceFile("m.manifest", Kind.ANNOTATION, Path("m")), Quarantine()
+    found = [
+        Annotation(source, name, None, (StatedBox(0, "cat", left, 0, 50, 50),), "manifest", "", item)
+        for item, name, left in rows
+    ]
+    pairs = match(found, files(["1.jpg", "2.jpg"]), GivenLists(), quarantine)
+    boxes = [[(box.index, box.xmin) for box in pair.annotation.boxes] for pair in pairs]
+    return boxes, [(entry.item, entry.code) for entry in quarantine.sorted() if entry.item]
+
+
+def test_entries_of_one_file_with_a_box_each_are_one_annotation() -> None:
+    rows = [("line 1", "1.jpg", 1.0), ("line 2", "2.jpg", 2.0), ("line 3", "1.jpg", 3.0), ("line 4", "1.jpg", 1.0)]
+    boxes, said = entries_of_one_file(*rows)
+    assert boxes == [[(0, 1.0), (1, 3.0)], [(0, 2.0)]]
+    assert said == [("line 1", "merged_annotation"), ("line 4", "duplicate_annotation")]
+
+
+def test_entries_that_state_different_places_are_not_put_together() -> None:
+    boxes, said = entries_of_one_file(("line 1", "1.jpg", 1.0), ("line 2", "a/1.jpg", 2.0))
+    assert boxes == [[(0, 1.0)]]
+    assert [item for item, _ in said] == ["line 2"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable
 from prep.pool import Outcome, decode_all
 
@@ -102,8 +103,38 @@ class _FailsToArrive:
         return os._exit, (3,)
 
 
+class _ArrivesLate:
+    """Ends its first processes before they begin, and then decodes."""
+
+    def __init__(self, folder: Path, deaths: int) -> None:
+        self.folder, self.deaths = folder, deaths
+
+    def __call__(self, task: DecodeTask) -> Outcome:
+        return outcome(task)
+
+    def __reduce__(self) -> tuple[object, tuple[Path, int]]:
+        return arrive_late, (self.folder, self.deaths)
+
+
+def arrive_late(folder: Path, deaths: int) -> _ArrivesLate:
+    for number in range(deaths):
+        try:
+            (folder / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        os._exit(3)
+    return _ArrivesLate(folder, deaths)
+
+
+def test_a_worker_that_ends_before_it_began_is_replaced(tmp_path: Path) -> None:
+    answers = list(decode_all(tasks(6), 2, decode_one=_ArrivesLate(tmp_path, 3)))
+    assert sorted(task.number for task, _ in answers) == list(range(6))
+    assert all(isinstance(answer, Decoded) for _, answer in answers)
+    assert no_worker_is_left()
+
+
 def test_workers_that_do_not_even_begin_end_the_job() -> None:
-    with pytest.raises(RuntimeError, match="before it began"):
+    with pytest.raises(TransientError, match="before they began"):
         list(decode_all(tasks(2), 2, decode_one=_FailsToArrive()))
     assert no_worker_is_left()
 

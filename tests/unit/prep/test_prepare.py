@@ -350,3 +350,40 @@ def test_a_scratch_folder_elsewhere_serves_where_the_volume_is_not_ours(mini: Mi
     monkeypatch.setattr("os.access", lambda path, mode: path != mini.paths.work and real(path, mode))
     mini.good(9)
     assert prepare(mini.paths, PreparationPlan(), say=lambda line: None, workers=1)["images"]["used"] == 9
+
+
+def test_pictures_that_are_links_count_as_lost(mini: MiniDataset) -> None:
+    mini.good(20)
+    store = mini.paths.dataset.parent / "store"
+    store.mkdir()
+    for path in sorted((mini.paths.dataset / "images").iterdir())[4:]:
+        path.rename(store / path.name)
+        path.symlink_to(store / path.name)
+    with pytest.raises(InvalidInputError, match=r"16 of 20 pictures .* most often: \w+ \(16\)"):
+        mini.run()
+
+
+def test_a_picture_and_its_enlargement_are_not_on_two_sides(mini: MiniDataset) -> None:
+    for i in range(12):
+        mini.pair(f"small{i}", i, kind="PNG", size=(512, 512), boxes=[("cat", 64, 64, 128, 128)])
+        mini.pair(f"large{i}", i, boxes=[("cat", 128, 128, 256, 256)])
+        with Image.open(mini.paths.dataset / f"images/small{i}.jpg") as small:
+            small.resize((1024, 1024), Image.Resampling.NEAREST).save(
+                mini.paths.dataset / f"images/large{i}.jpg", "PNG"
+            )
+    result = mini.run({"output": "image"})
+    assert result.report["images"] == {"found": 24, "used": 12, "left_out": 12}
+    assert result.report["left_out"] == {"duplicate_image": 12}
+    assert len(list((result.paths.prepared / "train").iterdir())) == result.report["num_training_samples"]
+
+
+def test_classes_that_differ_only_in_case_are_remarked_on(mini: MiniDataset) -> None:
+    mini.good(12, ["cat", "cat", "cat", "Cat"])
+    report = mini.run()
+    assert [c["name"] for c in report.report["classes"]] == ["Cat", "cat"]
+    remarks = [e for e in report.quarantine if e["code"] == "similar_classes"]
+    assert [(e["file"], e["reason"]) for e in remarks] == [(
+        "annotations/xmls/good_03.xml",
+        "the classes 'Cat' (3), 'cat' (9) differ only in case; the plan's classes can make them one",
+    )]  # fmt: skip
+    assert "similar_classes" not in mini.run({"classes": {"cat": "cat", "Cat": "cat"}}).report["remarks"]

@@ -131,7 +131,7 @@ def test_files_of_equal_paths_are_read_all_the_same(mini) -> None:
     document = json.dumps(coco_document(SAMPLE)).encode()
     for name in ("a.zip", "b.zip"):
         mini.zip(name, {"coco.json": document, "a.xml": b"<annotation/>"})
-    mini.put("coco.json", document)
+    mini.zip("c.zip", {"coco.json": document})
     annotations, entries = read(mini)
     assert [a.layout for a in annotations].count("coco") == 3 * len(SAMPLE)
     assert [a.layout for a in annotations].count("voc") == 2

@@ -107,7 +107,7 @@ def test_a_class_missing_in_a_part_is_warned_of(tmp_path: Path) -> None:
     case = Case(tmp_path, shared, classes=("cat", "owl"))
     assert case.report()["warnings"] == ["class 'owl' is not in validation or test: it has 1 picture; it takes 3"]
     followed = Decision({"how": "lists", "reason": "the data set's own lists are followed: train.txt (2)"})
-    case.findings = {"division": followed}
+    case = Case(tmp_path / "again", shared, classes=("cat", "owl"), findings={"division": followed})
     # More pictures would not help where the lists decide.
     assert case.report()["warnings"] == ["class 'owl' is not in validation or test: it has 1 picture"]
 
@@ -168,3 +168,35 @@ def test_remarks_that_matter_are_warned_of_in_words(tmp_path: Path, shared: Shar
     assert report["remarks"] == {"box_clipped": 1, "damaged_image": 2}
     [warning] = report["warnings"]
     assert warning.startswith("damaged_image, 2 times: ")
+
+
+def test_losses_are_warned_of_with_their_number_but_not_what_was_left_out_on_purpose(
+    tmp_path: Path, shared: Shared
+) -> None:
+    quarantine = Quarantine()
+    for number in range(3):
+        quarantine.leave_out(f"{number}.jpg", "unsafe_member", "a link")
+    quarantine.leave_out("a.xml", "annotation_without_image", "a.jpg is not there")
+    quarantine.leave_out("b.jpg", "no_object", "none")
+    quarantine.leave_out("README", "unsupported_file", "no picture")
+    quarantine.leave_out("c.json", "duplicate_annotation", "a copy", deliberate=True)
+    warnings = Case(tmp_path, shared, quarantine=quarantine).report()["warnings"]
+    assert warnings == [
+        "unsafe_member, left out 3 times: a link, a device or a name that leaves the folder",
+        "annotation_without_image, left out once: an annotation whose picture is not there",
+    ]
+
+
+@pytest.mark.parametrize(("clipped", "warned"), [(1, False), (2, True)])
+def test_many_clipped_boxes_are_warned_of(clipped: int, warned: bool, tmp_path: Path, shared: Shared) -> None:
+    quarantine = Quarantine()
+    for number in range(clipped):
+        quarantine.remark("a.json", "box_clipped", "by 90 pixels", box=number)
+    warnings = Case(tmp_path, shared, quarantine=quarantine).report()["warnings"]
+    assert [warning.startswith("box_clipped, 2 times for 14 boxes used: ") for warning in warnings] == [True] * warned
+
+
+def test_what_is_in_doubt_about_a_layout_is_warned_of(tmp_path: Path, shared: Shared) -> None:
+    conventions = {"voc": Decision(PIXELS.document | {"warnings": ["9 of 20 annotations could be percentages"]})}
+    warnings = Case(tmp_path, shared, findings={"conventions": conventions}).report()["warnings"]
+    assert warnings == ["9 of 20 annotations could be percentages"]

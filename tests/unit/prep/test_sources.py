@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.prep.minis import seeded
+from unit.prep.minis import MiniDataset, seeded
 
 from dropspot.errors import InvalidInputError
 from prep import archives
@@ -19,6 +19,7 @@ from prep.archives import Allowance, members
 from prep.kinds import classify, image_format, wrong_extension
 from prep.model import Kind
 from prep.quarantine import Quarantine
+from prep.references import referenced_pictures
 from prep.sources import collect
 
 JPEG = b"\xff\xd8\xff\xe0 not really"
@@ -281,19 +282,117 @@ def test_documents_for_many_pictures_may_be_larger_than_those_for_one(mini, tmp_
     assert len(left_out) == 8
 
 
-def test_members_with_the_same_path_are_told_apart(mini, tmp_path: Path) -> None:
-    mini.put("a.jpg", JPEG + b"0")
-    mini.zip("x.zip", {"a.jpg": JPEG + b"1"})
-    mini.zip("y.zip", {"a.jpg": JPEG + b"2"})
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(mini.paths.dataset / "y.zip", "a") as archive:
-        archive.writestr("a.jpg", JPEG + b"3")
-    used, _ = collected(mini, tmp_path)
-    assert used == {
-        "a.jpg": JPEG + b"0",
-        "x.zip/a.jpg": JPEG + b"1",
-        "y.zip/a.jpg": JPEG + b"2",
-        "a.jpg (2)": JPEG + b"3",
-    }
+def test_members_of_several_archives_with_the_same_path_are_told_apart(mini, tmp_path: Path) -> None:
+    for number, name in enumerate("xyz"):
+        mini.zip(f"{name}.zip", {"a.jpg": JPEG + bytes([number])})
+    used, left_out = collected(mini, tmp_path)
+    assert used == {"a.jpg": JPEG + b"\0", "y.zip/a.jpg": JPEG + b"\1", "z.zip/a.jpg": JPEG + b"\2"}
+    assert left_out == {}
+
+
+@pytest.mark.parametrize("archive", ["0.tar", "z.tar"])
+def test_a_loose_file_replaces_a_member_of_its_path_whatever_the_archive_is_called(
+    archive: str, mini, tmp_path: Path
+) -> None:
+    mini.put("p/a.xml", b"<annotation>new</annotation>")
+    mini.put("p/a.jpg", JPEG)
+    mini.tar(f"p/{archive}", {"a.xml": b"<annotation/>", "a.jpg": JPEG, "b.jpg": JPEG}, "w")
+    quarantine = Quarantine()
+    files = collect(mini.paths.dataset, tmp_path / "scratch", quarantine, print)
+    assert {f.path: f.archive for f in files} == {"p/a.jpg": "", "p/a.xml": "", "p/b.jpg": f"p/{archive}"}
+    assert [(e.file, e.code, e.deliberate) for e in quarantine.sorted()] == [
+        (f"p/{archive}/p/a.jpg", "replaced_file", True),
+        (f"p/{archive}/p/a.xml", "replaced_file", False),
+    ]
+    assert len(list((tmp_path / "scratch").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_member_appended_later_replaces_the_earlier_one(kind: str, mini, tmp_path: Path) -> None:
+    old, new = {"a.xml": b"<annotation/>", "a.jpg": JPEG}, {"./a.xml": b"<annotation>new</annotation>"}
+    if kind == "tar":
+        mini.tar("a.tar", old, "w")
+        mini.tar("a.tar", new, "a")
+    else:
+        mini.zip("a.zip", old)
+        with zipfile.ZipFile(mini.paths.dataset / "a.zip", "a") as archive:
+            archive.writestr("./a.xml", new["./a.xml"])
+    used, left_out = collected(mini, tmp_path)
+    assert used == {"a.xml": b"<annotation>new</annotation>", "a.jpg": JPEG}
+    assert left_out == {f"a.{kind}/a.xml": "replaced_file"}
+
+
+@pytest.mark.parametrize("name", ["PK.jpg", "PK5.jpg"])
+def test_a_tar_whose_first_member_is_called_like_a_zip_begins(name: str, mini, tmp_path: Path) -> None:
+    mini.tar("a.tar", {name: JPEG}, "w")
+    assert collected(mini, tmp_path) == ({name: JPEG}, {})
+
+
+def test_an_empty_zip_is_one(mini, tmp_path: Path) -> None:
+    mini.zip("a.zip", {})
+    assert collected(mini, tmp_path) == ({}, {})
+
+
+def test_a_plan_in_an_archive_is_left_out_with_what_to_do(mini, tmp_path: Path) -> None:
+    mini.zip("packed.zip", {"training.json": b"{}", "a.jpg": JPEG})
+    quarantine = Quarantine()
+    files = collect(mini.paths.dataset, tmp_path / "scratch", quarantine, print)
+    assert [file.path for file in files] == ["a.jpg"]
+    (entry,) = quarantine.entries
+    assert (entry.file, entry.code) == ("training.json", "unsupported_file")
+    assert entry.reason == "a plan is not read from an archive: put training.json beside packed.zip"
+
+
+def test_what_may_not_be_read_is_left_out_by_name(locked_out: Path) -> None:
+    mini = MiniDataset(locked_out / "ml")
+    mini.put("a.jpg", JPEG)
+    for path in ("locked.jpg", "locked/b.jpg", "listable/c.jpg", "listable/deeper/d.jpg"):
+        mini.put(path, JPEG)
+    for path, mode in (("locked.jpg", 0), ("locked", 0), ("listable", 0o600)):
+        (mini.paths.dataset / path).chmod(mode)
+    used, left_out = collected(mini, locked_out)
+    (mini.paths.dataset / "listable").chmod(0o700)
+    assert used == {"a.jpg": JPEG}
+    unreadable = ("locked.jpg", "locked", "listable/c.jpg", "listable/deeper")
+    assert left_out == dict.fromkeys(unreadable, "unreadable_file")
+
+
+def test_nothing_but_an_unreadable_folder_is_not_called_empty(locked_out: Path) -> None:
+    mini = MiniDataset(locked_out / "ml")
+    mini.put("locked/b.jpg", JPEG)
+    (mini.paths.dataset / "locked").chmod(0)
+    assert collected(mini, locked_out) == ({}, {"locked": "unreadable_file"})
+    mini.paths.dataset.chmod(0)
+    with pytest.raises(InvalidInputError, match="folder cannot be read: Permission denied"):
+        collected(mini, locked_out)
+    mini.paths.dataset.chmod(0o700)
+
+
+def test_an_unreadable_archive_is_named(locked_out: Path) -> None:
+    mini = MiniDataset(locked_out / "ml")
+    mini.tar("a.tar", {"a.jpg": JPEG}, "w").chmod(0)
+    with pytest.raises(InvalidInputError, match=r"archive a\.tar cannot be read: Permission denied"):
+        collected(mini, locked_out)
+
+
+def test_unreadable_references_are_left_out_by_their_uri(locked_out: Path) -> None:
+    for path in ("bucket/a.jpg", "bucket/locked.jpg", "bucket/locked/b.jpg"):
+        (locked_out / path).parent.mkdir(exist_ok=True)
+        (locked_out / path).write_bytes(JPEG)
+    for path in ("locked.jpg", "locked"):
+        (locked_out / "bucket" / path).chmod(0)
+    quarantine = Quarantine()
+    assert [file.path for file in referenced_pictures(locked_out, quarantine)] == ["s3://bucket/a.jpg"]
+    left_out = {entry.file: entry.code for entry in quarantine.entries}
+    assert left_out == dict.fromkeys(("s3://bucket/locked", "s3://bucket/locked.jpg"), "unreadable_file")
+
+
+def test_the_reason_of_a_file_too_large_reads_well(mini, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("prep.sources.MAX_TEXT_BYTES", 1 << 20)
+    mini.put("a.xml", b" " * (1 << 20) + b" ")
+    quarantine = Quarantine()
+    collect(mini.paths.dataset, tmp_path / "scratch", quarantine, print)
+    assert quarantine.entries[0].reason == "more than 1 MiB, the most for an annotation"
 
 
 def test_an_empty_folder_says_so(mini, tmp_path: Path) -> None:

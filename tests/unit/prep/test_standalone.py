@@ -63,7 +63,7 @@ def test_it_ends_with_where_things_lie(mini: MiniDataset, tmp_path: Path) -> Non
         "classes      2: cat, dog",
         f"label_width  {report['label_width']}",
         f"split        {report['split']['reason']}",
-        f"left out     1 entries, listed in {tmp_path / 'out' / 'report' / 'quarantine.jsonl'}",
+        f"left out     1 entry, listed in {tmp_path / 'out' / 'report' / 'quarantine.jsonl'}",
         f"report       {tmp_path / 'out' / 'report' / 'report.html'}",
     ):
         assert fact in told
@@ -144,6 +144,72 @@ def test_a_folder_of_the_users_own_is_not_touched(mini: MiniDataset, tmp_path: P
     with pytest.raises(InvalidInputError, match=r"something else|another preparation"):
         prepared(mini.paths.dataset, out)
     assert tree(out) == {path: text.encode() for path, text in content.items()}
+
+
+@pytest.mark.parametrize("output", ["recordio", "image", "augmented-manifest"])
+def test_a_file_of_the_users_own_among_an_earlier_preparations_is_not_touched(
+    mini: MiniDataset, tmp_path: Path, output: str
+) -> None:
+    mini.good(12)
+    out, plan = tmp_path / "out", tmp_path / "plan.json"
+    plan.write_text(json.dumps({"output": output}))
+    words = (mini.paths.dataset, out, "--plan", plan, "--prepared-uri", "s3://bucket/prefix")
+    prepared(*words)
+    first = tree(out)
+    prepared(*words)  # nothing in it is taken for the user's own
+    assert tree(out) == first
+    for mine in ("report/notes.txt", "prepared/model.params", "prepared/train/holiday.jpg", "prepared/new/a.rec"):
+        (out / mine).parent.mkdir(exist_ok=True)
+        (out / mine).write_text("years of work")
+        with pytest.raises(InvalidInputError, match=f"holds {mine}, which no preparation wrote"):
+            prepared(*words)
+        assert tree(out) == {**first, mine: b"years of work"}
+        (out / mine).unlink()
+
+
+def test_what_a_file_browser_leaves_in_the_output_is_nobodys_own(mini: MiniDataset, tmp_path: Path) -> None:
+    mini.good(12)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".DS_Store").touch()
+    prepared(mini.paths.dataset, out)
+    for folder in (out / "report", out / "prepared" / "train"):
+        (folder / ".DS_Store").touch()
+    prepared(mini.paths.dataset, out)
+    assert sorted(path.name for path in out.iterdir()) == [".DS_Store", "prepared", "report"]
+
+
+def test_what_may_not_be_read_is_named_for_one_source_and_for_several(locked_out: Path) -> None:
+    mini = MiniDataset(locked_out / "ml").good(12)
+    locked = ("annotations/locked", "annotations/locked.jpg")
+    mini.put(f"{locked[0]}/a.jpg", b"")
+    mini.put(locked[1], b"")
+    for path in locked:
+        (mini.paths.dataset / path).chmod(0)
+    several = [mini.paths.dataset / "annotations", mini.paths.dataset / "images"]
+    for sources, names in (([mini.paths.dataset], locked), (several, ("locked", "locked.jpg"))):
+        run(request(*sources, locked_out / "out", "--workers", 0), print)
+        lines = (locked_out / "out" / "report" / "quarantine.jsonl").read_text().splitlines()
+        left_out = {entry["file"]: entry["code"] for entry in map(json.loads, lines)}
+        assert left_out == dict.fromkeys(names, "unreadable_file")
+        assert sorted(path.name for path in (locked_out / "out").iterdir()) == ["prepared", "report"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_it_goes_on_where_nobody_reads_what_it_says(mini: MiniDataset, tmp_path: Path, stream: str) -> None:
+    if stream == "stdout":
+        mini.good(12)
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does when it has read enough
+    command = [sys.executable, "-m", "prep", str(mini.paths.dataset), str(tmp_path / "out"), "--workers", "0"]
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writer}
+    job = subprocess.run(command, env={**os.environ, "PYTHONPATH": CODE}, **kept, text=True, timeout=60, check=False)
+    os.close(writer)
+    if stream == "stdout":
+        assert (job.returncode, job.stderr) == (0, "")
+        assert (tmp_path / "out" / "report" / "report.json").exists()
+    else:
+        assert (job.returncode, job.stdout) == (1, "")
 
 
 def test_a_refused_preparation_leaves_the_list_of_what_was_left_out(mini: MiniDataset, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS
 from prep.model import Box, LabelledPicture
 from prep.recordio import frame, read_records, unpack
-from prep.writers import published_name, write_json
+from prep.writers import published_name, write_json, write_picture
 from prep.writers.outputs import CHANNEL_WRITERS, check_destination, count_training_samples, write_prepared
 from prep.writers.pixel_boxes import pixel_boxes
 
@@ -160,7 +160,7 @@ def test_a_manifests_line_is_ground_truths(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "complaint"),
-    [("", "set DROPSPOT_PREPARED_URI"), ("/tmp/prepared", "must be an s3://"), ("s3://", "must be an s3://")],
+    [("", "--prepared-uri, or as DROPSPOT"), ("/tmp/prepared", "must be an s3://"), ("s3://", "must be an s3://")],
 )
 def test_a_manifest_without_an_address_says_what_to_give(uri: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=complaint) as early:
@@ -213,3 +213,19 @@ def test_a_name_without_utf8_form_survives_json(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"name": "a\ud800b", "other": "é"})
     assert json.loads((tmp_path / "a.json").read_bytes()) == {"name": "a\ud800b", "other": "é"}
     assert "é".encode() in (tmp_path / "a.json").read_bytes()
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_no_picture_takes_anothers_place(output: str, tmp_path: Path) -> None:
+    picture, other = labelled(tmp_path, 1, name="a/1.png"), labelled(tmp_path, 2)
+    shared = {"train": [picture, other, picture], "validation": [other], "test": [other]}
+    with pytest.raises(FileExistsError, match=r"a/1\.png and a/1\.png would both be written as 1-"):
+        written(tmp_path / "out", output, shared)
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    picture, target = labelled(tmp_path, 1), tmp_path / "there.jpg"
+    target.write_bytes(b"another picture")
+    with pytest.raises(FileExistsError, match=r"there\.jpg would be written twice"):
+        write_picture(picture, target)
+    assert target.read_bytes() == b"another picture"

@@ -172,7 +172,8 @@ def test_a_wrong_number_of_classes_is_remarked(mini) -> None:
         "{a: " * 100 + "b" + "}" * 100,
         "names: *nowhere",
         "\x01",
-        "x" * ((1 << 20) + 1),
+        "x" * ((1 << 19) + 1),
+        f"names: [{'[],' * 30_000}cat]",
         "? [a]\n: b\n",
         b"\xff\xff",
     ],
@@ -182,6 +183,18 @@ def test_yaml_that_cannot_be_read_is_left_out_by_name(content: str | bytes, mini
     annotations, entries = one(mini, BOX, names="cat")
     assert annotations[0].boxes[0].name == "cat"
     assert entries == [("data.yaml", "bad_annotation", None)]
+
+
+def test_yaml_is_read_up_to_a_limit_for_all_files_together(mini, monkeypatch) -> None:
+    monkeypatch.setattr("prep.readers.yolo_names.MAX_YAML_BYTES", 40)
+    for folder in "abc":
+        mini.put(f"{folder}/data.yaml", "names: [cat, dog]\n")
+        mini.put(f"{folder}/labels/1.txt", BOX)
+        mini.put(f"{folder}/images/1.jpg", picture_bytes(1))
+    mini.put("c/classes.txt", "bird\n")
+    annotations, entries = read(mini)
+    assert [annotation.boxes[0].name for annotation in annotations] == ["cat", "cat", "bird"]
+    assert [(e.file, e.code) for e in entries] == [("c/data.yaml", "bad_annotation")]
 
 
 def test_yaml_cannot_make_objects_nor_grow(mini) -> None:
