@@ -9,8 +9,6 @@ from prep.model import Annotation, SourceFile, StatedBox
 from prep.naming import fold
 from prep.quarantine import Quarantine
 
-FEW_ENTRIES = 6  # that a sentence names
-
 
 def mergeable(first: Annotation, other: Annotation) -> bool:
     """Whether two annotations may be parts of one: entries of one file that state the same picture and size."""
@@ -24,8 +22,8 @@ def mergeable(first: Annotation, other: Annotation) -> bool:
 def merged(entries: Sequence[Annotation], picture: SourceFile, quarantine: Quarantine) -> Annotation:
     """One annotation with the boxes of all the entries, which some tools write one for each box.
 
-    An entry that adds no box is left out as a duplicate. The others keep their boxes' numbers where these differ;
-    otherwise the boxes are numbered on.
+    An entry that adds no box is left out as a duplicate; one that does is remarked on. The boxes keep their numbers
+    where these differ; otherwise they are numbered on.
     """
     first = entries[0]
     boxes, known, used = list(first.boxes), {_content(box) for box in first.boxes}, [first]
@@ -39,18 +37,14 @@ def merged(entries: Sequence[Annotation], picture: SourceFile, quarantine: Quara
             start = max(numbers) + 1
             new = [replace(box, index=start + place) for place, box in enumerate(new)]
         boxes += new
+        many = f"{len(new)} boxes" if len(new) > 1 else "a box"
+        reason = f"it adds {many} to those that entry {first.item} states for {picture.path}"
+        quarantine.remark(entry.file.path, "merged_annotation", reason, item=entry.item)
         numbers.update(box.index for box in new)
         known.update(map(_content, new))
         used.append(entry)
     if len(used) == 1:
         return first
-    named = ", ".join(entry.item for entry in used[:FEW_ENTRIES])
-    more = f" and {len(used) - FEW_ENTRIES} more" if len(used) > FEW_ENTRIES else ""
-    reason = (
-        f"entries {named}{more} describe {picture.path} with different boxes; "
-        f"all {len(boxes)} are used, numbered in this order"
-    )
-    quarantine.remark(first.file.path, "merged_annotation", reason, item=first.item)
     size = next((entry.claimed_size for entry in used if entry.claimed_size), None)
     return replace(first, boxes=tuple(boxes), claimed_size=size)
 

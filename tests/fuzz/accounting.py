@@ -12,6 +12,7 @@ import re
 import tarfile
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -102,13 +103,21 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
                 if not info.is_dir():
-                    yield info.filename, opened.read(info)
+                    yield info.filename, _content(opened, info)
         return
     with tarfile.open(archive) as packed:
         for member in packed:
             if not member.isdir():
                 body = packed.extractfile(member) if member.isreg() else None
                 yield member.name, body.read() if body else b""
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's bytes; none of one that preparation refused by its name, and so never came to read."""
+    try:
+        return archive.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError):
+        return b""
 
 
 @dataclass(slots=True)
@@ -166,7 +175,7 @@ def _mentions(output: Output, own: set[str]) -> Counter[str]:
     named = {
         (entry["file"], entry.get("item"), entry.get("annotation"))
         for entry in output.quarantine
-        if entry.get("left_out", True) and "box" not in entry
+        if (entry.get("left_out", True) or entry["code"] == "merged_annotation") and "box" not in entry
     }
     of_items = [name for name, item, _ in named if item is not None]
     of_pictures = [_ITEM.sub("", annotation) for _, _, annotation in named if annotation is not None]

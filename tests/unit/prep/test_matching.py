@@ -433,7 +433,7 @@ def test_entries_of_one_file_with_a_box_each_are_one_annotation() -> None:
     rows = [("line 1", "1.jpg", 1.0), ("line 2", "2.jpg", 2.0), ("line 3", "1.jpg", 3.0), ("line 4", "1.jpg", 1.0)]
     boxes, said = entries_of_one_file(*rows)
     assert boxes == [[(0, 1.0), (1, 3.0)], [(0, 2.0)]]
-    assert said == [("line 1", "merged_annotation"), ("line 4", "duplicate_annotation")]
+    assert said == [("line 3", "merged_annotation"), ("line 4", "duplicate_annotation")]
 
 
 def test_entries_that_state_different_places_are_not_put_together() -> None:
