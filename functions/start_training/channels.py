@@ -5,23 +5,14 @@ four channels of one content type; augmented manifests in Pipe mode, the picture
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from dropspot.errors import InvalidInputError
-from dropspot.plan import TrainingPlan
+from dropspot.plan import INPUT_MODES, TrainingPlan
 from dropspot.ports import Request
 from dropspot.runs import Run
 
 SIDES = ("train", "validation")
 _RECORDIO, _JPEG = "application/x-recordio", "image/jpeg"
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """How one of the plan's outputs is read."""
-
-    input_modes: tuple[str, ...]
-    channels: Callable[[str, str, TrainingPlan], list[Request]]  # base URI, side, plan
 
 
 def input_data_config(run: Run, bucket: str, plan: TrainingPlan, written: str) -> list[Request]:
@@ -34,12 +25,11 @@ def input_data_config(run: Run, bucket: str, plan: TrainingPlan, written: str) -
         raise InvalidInputError(
             f"the plan's output is {output} but preparation wrote {written}: its image is older than this stack"
         )
-    rule = _OUTPUTS[output]
-    if plan.input_mode not in rule.input_modes:
-        possible = " or ".join(rule.input_modes)
+    if plan.input_mode not in INPUT_MODES[output]:
+        possible = " or ".join(INPUT_MODES[output])
         raise InvalidInputError(f"input mode {plan.input_mode} can't carry the output {output}: it takes {possible}")
     base = f"s3://{bucket}/{run.key('prepared')}"
-    return [channel for side in SIDES for channel in rule.channels(base, side, plan)]
+    return [channel for side in SIDES for channel in _CHANNELS[output](base, side, plan)]
 
 
 def _channel(name: str, content_type: str, input_mode: str, uri: str) -> Request:
@@ -76,8 +66,9 @@ def _manifest_channels(base: str, side: str, plan: TrainingPlan) -> list[Request
     return [channel]
 
 
-_OUTPUTS: Mapping[str, _Output] = {
-    "recordio": _Output(("File", "FastFile", "Pipe"), _record_channels),
-    "image": _Output(("File",), _image_channels),
-    "augmented-manifest": _Output(("Pipe",), _manifest_channels),
+# By the plan's output: the channels of one side, below a base URI.
+_CHANNELS: Mapping[str, Callable[[str, str, TrainingPlan], list[Request]]] = {
+    "recordio": _record_channels,
+    "image": _image_channels,
+    "augmented-manifest": _manifest_channels,
 }
