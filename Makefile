@@ -15,7 +15,7 @@ FUZZ_SEED ?= 0
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test fuzz bench-prep bench-train bench-serve check format clean
+.PHONY: help setup demo up down deploy test test-full fuzz bench-prep bench-train bench-serve check format clean
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
@@ -43,9 +43,12 @@ deploy: ## guided deployment to an AWS account
 
 test: setup ## every test, the end-to-end ones included
 	@$(BOOTSTRAP) oracle
-	.venv/bin/python -m pytest tests --ignore=tests/training --ignore=tests/golden
+	.venv/bin/python -m pytest tests -m 'not full' --ignore=tests/training --ignore=tests/golden
 	$(TRAINER) -m pytest -W default tests/training
 	$(ORACLE) -m pytest -W default tests/golden
+
+test-full: setup ## the long end-to-end tests, which train several times
+	.venv/bin/python -m pytest tests -m full --ignore=tests/training --ignore=tests/golden
 
 fuzz: setup ## mutated data sets for preparation, mutated pictures for the server (FUZZ_CASES=20000, FUZZ_SEED=0)
 	PYTHONPATH=tests:prep_container:layers/shared:layers/imaging .envs/prep/bin/python -m fuzz \
