@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from dropspot_local.sagemaker import listing, models, processing, training, transform
+from dropspot_local.sagemaker import listing, models, processing, training_request, transform
 from dropspot_local.sagemaker.authorization import ADMINISTRATOR, Caller, authorize, check_role
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.endpoints import Endpoints
@@ -100,9 +100,9 @@ class Service:
         return self._start(ProcessingJob, self.records.processing_jobs, processing.new_record(self.site, request))
 
     def _create_training_job(self, request: Record) -> Record:
-        training.check(request)
+        training_request.check(request)
         check_role(request["RoleArn"])
-        return self._start(TrainingJob, self.records.training_jobs, training.new_record(self.site, request))
+        return self._start(TrainingJob, self.records.training_jobs, training_request.new_record(self.site, request))
 
     def _create_transform_job(self, request: Record) -> Record:
         models.find(self.site, self.records, request["ModelName"])

@@ -11,107 +11,22 @@ from typing import Any
 from dropspot.algorithm_metrics import METRICS
 from dropspot_local.images import BUILT_IN_IMAGE
 from dropspot_local.sagemaker import events, staging
-from dropspot_local.sagemaker.errors import validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
 from dropspot_local.sagemaker.metrics import MetricReader
 from dropspot_local.sagemaker.pipes import ChannelPipes
-from dropspot_local.sagemaker.state import Record, Site
 from dropspot_local.sagemaker.streams import ChannelStream, channel_stream
+from dropspot_local.sagemaker.training_request import (
+    DEFAULT_MAX_RUNTIME_SECONDS,
+    MESSAGES,
+    PIPE,
+    channel_document,
+    input_mode,
+)
 
 logger = logging.getLogger("dropspot_local")
 
-DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 FAILURE_CHARACTERS = 1024
 CHECKPOINT_SYNC_SECONDS = 10
-PIPE = "Pipe"
-"""The input mode of channels that are streamed; File and FastFile bring the same files before training starts."""
-_REQUIRED = ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition")
-"""Optional in the model, since jobs without instances came up; every other job needs them."""
-MESSAGES = {
-    "Starting": "Preparing the instances for training",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopping": "Stopping the training job",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-}
-
-
-def check(request: Record) -> None:
-    """What the service checks beyond its model, and what is not implemented here."""
-    for member in _REQUIRED:
-        if member not in request:
-            raise validation(f"Invalid request: {member} must be given")
-    channels = request.get("InputDataConfig", [])
-    if not all("S3DataSource" in channel["DataSource"] for channel in channels):
-        raise validation("Invalid InputDataConfig: a channel's DataSource must have an S3DataSource")
-    names = [channel["ChannelName"] for channel in channels]
-    if len(set(names)) != len(names):
-        raise validation(f"Duplicate channel names found in the request: {names}")
-    algorithm = request["AlgorithmSpecification"]
-    image = algorithm.get("TrainingImage")
-    if not image:
-        raise validation("Invalid AlgorithmSpecification: one of TrainingImage or AlgorithmName must be given")
-    if BUILT_IN_IMAGE.fullmatch(image) and algorithm.get("MetricDefinitions"):
-        raise validation(
-            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
-            "without specifying metric definitions."
-        )
-    for channel in channels:
-        _check_channel(channel, _mode(request, channel))
-    stopping = request["StoppingCondition"]
-    spot, longest = request.get("EnableManagedSpotTraining", False), stopping.get("MaxWaitTimeInSeconds")
-    if spot and (longest is None or longest < stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)):
-        raise validation(
-            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds when "
-            "EnableManagedSpotTraining is true"
-        )
-    if longest is not None and not spot:
-        raise validation("MaxWaitTimeInSeconds above 0 is not allowed when EnableManagedSpotTraining is false")
-
-
-def _mode(request: Record, channel: Record) -> str:
-    """A channel's input mode: its own, or the job's."""
-    return str(channel.get("InputMode") or request["AlgorithmSpecification"]["TrainingInputMode"])
-
-
-def _check_channel(channel: Record, mode: str) -> None:
-    """What Channel and S3DataSource say of input modes, wrapping and augmented manifests."""
-    name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
-    augmented = source["S3DataType"] == "AugmentedManifestFile"
-    if augmented and mode != PIPE:
-        raise validation(
-            f"Invalid InputDataConfig: AugmentedManifestFile can only be used in input mode Pipe, and channel {name} "
-            f"has {mode}"
-        )
-    if augmented != bool(source.get("AttributeNames")):
-        raise validation(
-            f"Invalid InputDataConfig: channel {name} must have AttributeNames if, and only if, its S3DataType is "
-            "AugmentedManifestFile"
-        )
-    if channel.get("RecordWrapperType", "None") != "None" and mode != PIPE:
-        raise validation(
-            f"Invalid InputDataConfig: RecordWrapperType must be None in input mode {mode}, and channel {name} has "
-            f"{channel['RecordWrapperType']}"
-        )
-
-
-def new_record(site: Site, request: Record) -> Record:
-    """The record of a job that has just been asked for."""
-    now = time.time()
-    kept = {name: value for name, value in request.items() if name != "Tags"}
-    return {
-        **kept,
-        "TrainingJobArn": site.arn("training-job", request["TrainingJobName"]),
-        "TrainingJobStatus": "InProgress",
-        "SecondaryStatus": "Starting",
-        "CreationTime": now,
-        "LastModifiedTime": now,
-        "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": now, "StatusMessage": MESSAGES["Starting"]}],
-    }
 
 
 class TrainingJob(Job):
@@ -214,7 +129,7 @@ class TrainingJob(Job):
         """Bring in everything but the channels in Pipe mode, whose streams are returned."""
         streams = []
         for channel in self.record.get("InputDataConfig", []):
-            if _mode(self.record, channel) == PIPE:
+            if input_mode(self.record, channel) == PIPE:
                 streams.append(channel_stream(self.s3, channel))
                 continue
             source = channel["DataSource"]["S3DataSource"]["S3Uri"]
@@ -233,7 +148,7 @@ class TrainingJob(Job):
         folder = self.root / "input" / "config"
         folder.mkdir(parents=True, exist_ok=True)
         channels = {
-            channel["ChannelName"]: _channel_document(channel, _mode(self.record, channel))
+            channel["ChannelName"]: channel_document(channel, input_mode(self.record, channel))
             for channel in self.record.get("InputDataConfig", [])
         }
         resources = {
@@ -285,14 +200,3 @@ class TrainingJob(Job):
     def _failure(self) -> str:
         file = self.root / "output" / "failure"
         return file.read_text(encoding="utf-8", errors="replace")[:FAILURE_CHARACTERS].strip() if file.is_file() else ""
-
-
-def _channel_document(channel: Record, mode: str) -> dict[str, str]:
-    """A channel as inputdataconfig.json tells the container of it."""
-    source = channel["DataSource"]["S3DataSource"]
-    document = {
-        "TrainingInputMode": "File" if mode == "FastFile" else mode,  # the container can't tell them apart
-        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
-        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-    }
-    return document | {"ContentType": channel["ContentType"]} if "ContentType" in channel else document
