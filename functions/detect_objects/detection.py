@@ -107,6 +107,8 @@ class Detection:
     def _describes(self, document: dict[str, Any], etag: str, event: ImageEvent) -> bool:
         """Tell whether the document is the champion's word on this image: then nobody is asked, and nobody paid."""
         described = document["image"]
+        if event.anew:
+            return False
         if described["etag"] != etag or document["model"] is None:
             return False
         # The same bytes uploaded again are a version of their own, which the document shall name.

@@ -14,6 +14,7 @@ class ImageEvent:
     version_id: str | None
     size: int | None
     sequencer: str | None
+    anew: bool = False  # asked for by look_again: also where the document says everything already
 
     @classmethod
     def from_message(cls, body: str) -> "ImageEvent":
@@ -27,6 +28,7 @@ class ImageEvent:
             version_id=found.get("version-id"),
             size=found.get("size"),
             sequencer=found.get("sequencer"),
+            anew=event["detail"].get("anew") is True,
         )
 
     def is_of(self, etag: str, version_id: str | None) -> bool:

@@ -22,10 +22,8 @@ from dropspot.images import (
 )
 from dropspot.ports import Inference, ObjectStore
 from dropspot.runs import Run
-from sniff import sniff
+from dropspot.sniff import PAYLOAD_LIMIT, PIXEL_LIMIT, sniff
 
-PAYLOAD_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no more
-PIXEL_LIMIT = 50_000_000  # what detector_container decodes: a picture is refused here, or nowhere
 OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
 
 
@@ -69,11 +67,11 @@ def prepared(picture: Picture, body: bytes) -> tuple[Picture, bytes]:
     if not body:
         raise RejectedImageError(EMPTY_OBJECT, "the object has no bytes")
     header = sniff(body)
-    if header and header.width * header.height > PIXEL_LIMIT:
+    if header and header.is_bomb:
         raise RejectedImageError(
             DECOMPRESSION_BOMB, f"the picture has {header.width} x {header.height} pixels, above {PIXEL_LIMIT}"
         )
-    if header and header.is_plain and len(body) <= PAYLOAD_LIMIT:
+    if header and header.passes(len(body)):
         return replace(picture, content_type=header.content_type, width=header.width, height=header.height), body
 
     from dropspot_imaging.normalising import normalise  # noqa: PLC0415  deferred: most pictures need no Pillow

@@ -10,6 +10,7 @@ from PIL import Image
 from detector.pictures import MAX_PIXELS
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.images import ImageRef
+from dropspot.look_again import look_again
 from dropspot.testing import PostponedMessage
 
 looking = load_logic("detect_objects", "looking")
@@ -111,6 +112,24 @@ def test_an_answer_that_says_the_same_writes_no_new_version(pipeline: Pipeline) 
     pipeline.handle(event)
     assert len(pipeline.services.inference.images) == 2
     assert pipeline.store.read("detections/a folder/cat+dog 100% été.jpg.json") == first
+
+
+@pytest.mark.parametrize(("anew", "calls"), [(False, 1), (True, 2)])
+def test_a_request_to_look_again_pays_twice_only_where_it_says_so(pipeline: Pipeline, anew: bool, calls: int) -> None:
+    pipeline.handle(pipeline.upload(picture()))
+    document = pipeline.document()
+    assert pipeline.handle(json.loads(look_again(KEY, anew=anew))) == []
+    assert pipeline.document() == document
+    assert len(pipeline.services.inference.images) == calls
+
+
+def test_a_request_to_look_again_brings_a_missing_document_and_removes_an_orphan(pipeline: Pipeline) -> None:
+    pipeline.store.put(KEY, picture())
+    assert pipeline.handle(json.loads(look_again(KEY))) == []
+    assert pipeline.document()["status"] == "detected"
+    pipeline.store.delete(KEY)
+    assert pipeline.handle(json.loads(look_again(KEY))) == []
+    assert pipeline.store.keys("detections/") == []
 
 
 def test_a_new_model_looks_again(pipeline: Pipeline) -> None:
@@ -278,6 +297,7 @@ def test_a_picture_above_the_payload_limit_is_shrunk_and_its_boxes_are_the_origi
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "PAYLOAD_LIMIT", 20_000)
+    monkeypatch.setattr("dropspot.sniff.PAYLOAD_LIMIT", 20_000)
     buffer = io.BytesIO()
     Image.effect_noise((400, 200), 100).convert("RGB").save(buffer, "PNG")
     assert pipeline.handle(pipeline.upload(buffer.getvalue())) == []

@@ -2,12 +2,11 @@ import io
 import struct
 
 import pytest
-from handlers import load_logic
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-sniff = load_logic("detect_objects", "sniff").sniff
+from dropspot.sniff import PAYLOAD_LIMIT, Header, sniff
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -122,3 +121,16 @@ def test_no_bytes_make_it_fail(tail: bytes, beginning: bytes) -> None:
 def test_a_changed_byte_makes_it_fail_never(at: int, value: int) -> None:
     sniff(JPEG[:at] + bytes([value]) + JPEG[at + 1 :])
     sniff(PNG[: at % len(PNG)] + bytes([value]) + PNG[at % len(PNG) + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "passes"),
+    [
+        (Header("image/jpeg", 5000, 10_000, is_plain=True), PAYLOAD_LIMIT, True),
+        (Header("image/jpeg", 5000, 10_000, is_plain=True), PAYLOAD_LIMIT + 1, False),
+        (Header("image/jpeg", 5001, 10_000, is_plain=True), 1, False),
+        (Header("image/jpeg", 10, 10, is_plain=False), 1, False),
+    ],
+)
+def test_only_a_plain_picture_within_the_limits_passes(header: Header, size: int, passes: bool) -> None:
+    assert header.passes(size) is passes

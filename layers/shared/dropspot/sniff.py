@@ -7,6 +7,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+PAYLOAD_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no more
+PIXEL_LIMIT = 50_000_000  # what detector_container decodes: a picture is refused here, or nowhere
+
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _FRAME_HEADERS = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, Huffman coded: what every decoder reads
 _OTHER_FRAME_HEADERS = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -24,6 +27,15 @@ class Header:
     width: int
     height: int
     is_plain: bool  # upright, three channels of eight bits, complete: any detector reads it as it is
+
+    @property
+    def is_bomb(self) -> bool:
+        """Whether the picture claims more pixels than are ever decoded."""
+        return self.width * self.height > PIXEL_LIMIT
+
+    def passes(self, size: int) -> bool:
+        """Tell whether a picture of so many bytes goes to the model untouched."""
+        return self.is_plain and not self.is_bomb and size <= PAYLOAD_LIMIT
 
 
 def sniff(body: bytes) -> Header | None:
