@@ -1,6 +1,7 @@
-"""Properties that ministack's CloudFormation drops and the template relies on, put back after create and update.
+"""What ministack's CloudFormation lacks and the template relies on.
 
-What it drops beyond these has no effect on this machine and is left out: a bucket's lifecycle rules.
+Dropped properties are put back after create and update; SageMaker's model package groups become a resource type. What
+is dropped beyond these has no effect on this machine and is left out: a bucket's lifecycle rules.
 """
 
 # ruff: noqa: SLF001 - hooks reach into ministack by design; hooks.NEEDED lists the names
@@ -14,6 +15,7 @@ from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
+Operate = Callable[[str, Properties], Properties]
 Finish = Callable[[str, Properties], None]
 
 
@@ -61,3 +63,48 @@ def _finish_mapping(mapping_id: str, properties: Properties) -> None:
         # A number parameter arrives as a text, which the poller then can't compare.
         changes["ScalingConfig"] = {name: int(value) for name, value in scaling.items()}
     lambda_svc._update_esm(mapping_id, changes)
+
+
+def provide_model_package_groups(sagemaker: Operate) -> None:
+    """Register AWS::SageMaker::ModelPackageGroup; `sagemaker` carries out an operation of the control plane."""
+
+    def request(properties: Properties) -> Properties:
+        known = {"ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"}
+        if unknown := sorted(properties.keys() - known):
+            raise ValueError(f"AWS::SageMaker::ModelPackageGroup {unknown[0]} is not supported by the embedded cloud.")
+        return dict(properties)
+
+    def create(_logical_id: str, properties: Properties, _stack_name: str) -> tuple[str, Properties]:
+        sagemaker("CreateModelPackageGroup", request(properties))
+        return attributes(properties["ModelPackageGroupName"])
+
+    def attributes(name: str) -> tuple[str, Properties]:
+        group = sagemaker("DescribeModelPackageGroup", {"ModelPackageGroupName": name})
+        names = ("ModelPackageGroupArn", "ModelPackageGroupStatus", "CreationTime")
+        return group["ModelPackageGroupArn"], {field: str(group[field]) for field in names}
+
+    def update(physical_id: str, old: Properties, new: Properties, _stack_name: str) -> tuple[str, Properties]:
+        request(new)
+        name = new["ModelPackageGroupName"]
+        if name != old["ModelPackageGroupName"]:
+            return create("", new, "")  # another physical id: CloudFormation deletes the old one afterwards
+        if new.get("ModelPackageGroupDescription") != old.get("ModelPackageGroupDescription"):
+            raise ValueError(
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename "
+                f"{name} and update the stack again."
+            )
+        kept = {tag["Key"] for tag in new.get("Tags", [])}
+        if gone := [tag["Key"] for tag in old.get("Tags", []) if tag["Key"] not in kept]:
+            sagemaker("DeleteTags", {"ResourceArn": physical_id, "TagKeys": gone})
+        if new.get("Tags"):
+            sagemaker("AddTags", {"ResourceArn": physical_id, "Tags": new["Tags"]})
+        return attributes(name)
+
+    def delete(physical_id: str, _properties: Properties) -> None:
+        sagemaker("DeleteModelPackageGroup", {"ModelPackageGroupName": physical_id})
+
+    provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = {
+        "create": create,
+        "update": update,
+        "delete": delete,
+    }

@@ -9,7 +9,7 @@ name before it touches one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ministack import app
 from ministack.core import lambda_runtime, router
 
 from dropspot_local import authorization, cloudformation, invocations
+from dropspot_local.sagemaker.plugin import SageMakerPlugin
 
 PINNED_VERSION = "1.5.33"
 NEEDED = {
@@ -51,9 +52,6 @@ NEEDED = {
     "ministack.services.sts": ("register_session",),
 }
 
-Response = tuple[int, dict[str, str], bytes]
-Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Response]]
-
 
 class HookError(RuntimeError):
     """The installed ministack is not the one that the hooks were written for."""
@@ -74,15 +72,16 @@ def self_test() -> None:
         raise HookError(f"ministack {installed} lacks what the embedded cloud relies on: {', '.join(missing)}.")
 
 
-def install(root: Path, sagemaker: Handler) -> None:
+def install(root: Path, sagemaker: SageMakerPlugin) -> None:
     """Check ministack, then register SageMaker and mend what the project's template needs."""
     self_test()
-    app.SERVICE_HANDLERS["sagemaker"] = sagemaker
+    app.SERVICE_HANDLERS["sagemaker"] = sagemaker.handle
     keep_content_types_of("sagemaker")
     name_services()
     run_handlers_in(root / ".envs" / "lambda" / "bin" / "python")
     invocations.deliver_events_asynchronously()
     cloudformation.restore_dropped_properties()
+    cloudformation.provide_model_package_groups(sagemaker.administer)
     authorization.name_lambda_actions()
     authorization.name_sources_of_events()
     authorization.count_loopback_as_secure()

@@ -32,7 +32,7 @@ def run(root: Path, state: Path, port: int, descriptor: int | None, images: Imag
 
 async def _serve(root: Path, state: Path, port: int, bind: str, images: ImageTable) -> None:
     plugin = SageMakerPlugin(root=root, state=state, endpoint_url=f"http://{HOST}:{port}", images=images)
-    hooks.install(root, plugin.handle)
+    hooks.install(root, plugin)
     config = Config()
     config.bind = [bind]
     config.keep_alive_timeout = 75

@@ -28,6 +28,7 @@ _KINDS = {
     "Model": "model",
     "EndpointConfig": "endpoint-config",
     "Endpoint": "endpoint",
+    "ModelPackageGroup": "model-package-group",
 }
 _ALSO_CONFIG = ("CreateEndpoint", "UpdateEndpoint")
 """Operations that are authorised for the endpoint configuration as well as for the endpoint."""
@@ -108,6 +109,9 @@ def _needed(site: Site, operation: str, request: Record) -> Iterator[tuple[str, 
     yield action, resource, {}
     if operation in _ALSO_CONFIG and "EndpointConfigName" in request:
         yield action, site.arn("endpoint-config", request["EndpointConfigName"]), {}
+    if operation == "CreateModelPackage" and "ModelPackageGroupName" in request:
+        group = str(request["ModelPackageGroupName"]).rpartition("/")[2]
+        yield action, site.arn("model-package-group", group), {}
     if operation.startswith("Create") and request.get("Tags"):
         yield "sagemaker:AddTags", resource, {}
     for role in (request.get("RoleArn"), request.get("ExecutionRoleArn")):
@@ -118,10 +122,22 @@ def _needed(site: Site, operation: str, request: Record) -> Iterator[tuple[str, 
 def _resource(site: Site, operation: str, request: Record) -> str:
     if "ResourceArn" in request:
         return str(request["ResourceArn"])
+    if operation.endswith("ModelPackage"):
+        return _model_package(site, request)
     for noun, kind in _KINDS.items():
         if operation.endswith(noun) and f"{noun}Name" in request:
-            return site.arn(kind, str(request[f"{noun}Name"]))
+            return site.arn(kind, str(request[f"{noun}Name"]).rpartition("/")[2])
     return "*"
+
+
+def _model_package(site: Site, request: Record) -> str:
+    """The package that is named; a new one by its group, since it has no version yet."""
+    name = str(
+        request.get("ModelPackageArn")
+        or request.get("ModelPackageName")
+        or f"{str(request.get('ModelPackageGroupName', '')).rpartition('/')[2]}/*"
+    )
+    return name if name.startswith("arn:") else site.arn("model-package", name)
 
 
 def _enforce(site: Site, caller: Caller, action: str, resource: str, context: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """State-change events in the shapes that SageMaker documents, put on the default bus as the service itself would.
 
 The documents differ by kind. Processing events carry enumerations in upper case, training events their times as strings
-of milliseconds, endpoint events the status in UPPER_SNAKE.
+of milliseconds, endpoint events the status in UPPER_SNAKE, model package events ISO times.
 """
 
 # ruff: noqa: SLF001 - only _put_events may speak as aws.sagemaker
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from ministack.services import eventbridge
@@ -21,6 +22,7 @@ DETAIL_TYPES = {
     "training": "SageMaker Training Job State Change",
     "transform": "SageMaker Transform Job State Change",
     "endpoint": "SageMaker Endpoint State Change",
+    "model-package": "SageMaker Model Package State Change",
 }
 _TIMES = ("CreationTime", "LastModifiedTime")
 _PROCESSING = (
@@ -67,6 +69,22 @@ _TRANSFORM = (
     "DataProcessing",
 )
 _ENDPOINT = ("EndpointName", "EndpointArn", "EndpointConfigName", "FailureReason")
+_MODEL_PACKAGE = (
+    "ModelPackageGroupName",
+    "ModelPackageVersion",
+    "ModelPackageArn",
+    "ModelPackageDescription",
+    "InferenceSpecification",
+    "ModelPackageStatus",
+    "ModelPackageStatusDetails",
+    "CertifyForMarketplace",
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "MetadataProperties",
+    "ModelMetrics",
+    "CustomerMetadataProperties",
+    "ModelLifeCycle",
+)
 _UPPER_CASE = ("S3DataType", "S3InputMode", "S3DataDistributionType", "S3UploadMode", "S3CompressionType")
 
 
@@ -118,6 +136,12 @@ def endpoint_detail(record: Record) -> dict[str, Any]:
     ]
     detail["EndpointStatus"] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", record["EndpointStatus"]).upper()
     return detail | {name: float(milliseconds(record[name])) for name in _TIMES} | {"Tags": {}}
+
+
+def model_package_detail(record: Record) -> dict[str, Any]:
+    """The detail of a model package's event; what an update changed is added as UpdatedModelPackageFields."""
+    detail = {name: record[name] for name in _MODEL_PACKAGE if name in record}
+    return detail | {name: datetime.fromtimestamp(record[name], UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name in _TIMES}
 
 
 def milliseconds(seconds: float) -> int:

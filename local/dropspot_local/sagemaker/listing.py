@@ -68,6 +68,33 @@ LISTINGS = {
             "FailureReason",
         ),
     ),
+    "ListModelPackageGroups": Listing(
+        "ModelPackageGroupSummaryList",
+        "ModelPackageGroupName",
+        None,
+        (
+            "ModelPackageGroupName",
+            "ModelPackageGroupArn",
+            "ModelPackageGroupDescription",
+            "CreationTime",
+            "ModelPackageGroupStatus",
+        ),
+    ),
+    "ListModelPackages": Listing(
+        "ModelPackageSummaryList",
+        "ModelPackageName",
+        None,
+        (
+            "ModelPackageGroupName",
+            "ModelPackageVersion",
+            "ModelPackageArn",
+            "ModelPackageDescription",
+            "CreationTime",
+            "ModelPackageStatus",
+            "ModelApprovalStatus",
+            "ModelLifeCycle",
+        ),
+    ),
     "ListModels": Listing("Models", "ModelName", None, ("ModelName", "ModelArn", "CreationTime")),
     "ListEndpointConfigs": Listing(
         "EndpointConfigs", "EndpointConfigName", None, ("EndpointConfigName", "EndpointConfigArn", "CreationTime")

@@ -14,10 +14,10 @@ from ministack.core.responses import get_account_id, get_region
 
 from dropspot_local.images import ImageTable
 from dropspot_local.sagemaker import runtime
-from dropspot_local.sagemaker.authorization import Caller, authorize_invocation
+from dropspot_local.sagemaker.authorization import ADMINISTRATOR, Caller, authorize_invocation
 from dropspot_local.sagemaker.errors import Response, ServiceError
 from dropspot_local.sagemaker.service import Service
-from dropspot_local.sagemaker.state import Site
+from dropspot_local.sagemaker.state import Record, Site
 
 THREADS = 64
 """Requests at work at once: invocations wait for a container up to a minute, so they need threads of their own."""
@@ -37,6 +37,10 @@ class SageMakerPlugin:
         """Answer one request, away from the event loop."""
         answer = partial(copy_context().run, self._answer, method, path, headers, body, query)
         return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+
+    def administer(self, operation: str, request: Record) -> Record:
+        """Carry out an operation for the account and region of the current context, as its root user."""
+        return self._service().call(operation, request, Caller(ADMINISTRATOR.access_key))
 
     def close(self) -> None:
         """End every job and endpoint."""

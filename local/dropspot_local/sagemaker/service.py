@@ -15,6 +15,7 @@ from dropspot_local.sagemaker.endpoints import Endpoints
 from dropspot_local.sagemaker.errors import ServiceError, resource_in_use, resource_not_found, validation
 from dropspot_local.sagemaker.jobs import ENDED, Job
 from dropspot_local.sagemaker.processing import ProcessingJob
+from dropspot_local.sagemaker.registry import Registry
 from dropspot_local.sagemaker.state import Record, Records, Site
 from dropspot_local.sagemaker.supported import check_supported
 from dropspot_local.sagemaker.training import TrainingJob
@@ -49,6 +50,7 @@ class Service:
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,
+            **Registry(site, self.records).operations,
         }
         for kind, table in self._job_tables().items():
             self._operations[f"Describe{kind}Job"] = partial(self._describe_job, kind, table)
@@ -153,6 +155,7 @@ class Service:
             self.records.models,
             self.records.endpoint_configs,
             self.records.endpoints,
+            self.records.model_package_groups,
         ]
         known = any(arn in record.values() for table in tables for record in table.values())
         if not known:

@@ -43,4 +43,6 @@ class Records:
     models: dict[str, Record] = field(default_factory=dict)
     endpoint_configs: dict[str, Record] = field(default_factory=dict)
     endpoints: dict[str, Record] = field(default_factory=dict)
+    model_package_groups: dict[str, Record] = field(default_factory=dict)
+    model_packages: dict[str, Record] = field(default_factory=dict)  # by ARN
     tags: dict[str, dict[str, str]] = field(default_factory=dict)

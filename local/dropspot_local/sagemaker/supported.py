@@ -22,6 +22,22 @@ def _paths(names: str, **below: str) -> set[str]:
 
 _TAGS = "Key Value"
 _VPC = "SecurityGroupIds Subnets"
+_CONTAINERS = {"InferenceSpecification__Containers": "Image ImageDigest ModelDataUrl Environment ContainerHostname"}
+_PACKAGE_CHANGES = _paths(
+    "CustomerMetadataProperties",
+    ModelLifeCycle="Stage StageStatus StageDescription",
+    InferenceSpecification=(
+        "SupportedContentTypes SupportedResponseMIMETypes SupportedRealtimeInferenceInstanceTypes "
+        "SupportedTransformInstanceTypes"
+    ),
+    **_CONTAINERS,
+)
+_PACKAGE = _PACKAGE_CHANGES | _paths(
+    "ModelPackageDescription Domain Task",
+    MetadataProperties="CommitId Repository GeneratedBy ProjectId",
+    ModelMetrics__ModelQuality__Statistics="ContentType S3Uri ContentDigest",
+)
+"""What a model package keeps for whoever reads it."""
 
 HONOURED = {
     "CreateProcessingJob": _paths(
@@ -67,6 +83,10 @@ HONOURED = {
         ProductionVariants=("VariantName ModelName InitialVariantWeight ContainerStartupHealthCheckTimeoutInSeconds"),
     ),
     "CreateEndpoint": _paths("EndpointName EndpointConfigName", Tags=_TAGS),
+    "CreateModelPackageGroup": _paths("ModelPackageGroupName ModelPackageGroupDescription", Tags=_TAGS),
+    "CreateModelPackage": _PACKAGE | _paths("ModelPackageGroupName ModelApprovalStatus ClientToken", Tags=_TAGS),
+    "UpdateModelPackage": _PACKAGE_CHANGES
+    | _paths("ModelPackageArn ModelApprovalStatus ApprovalDescription CustomerMetadataPropertiesToRemove"),
     "UpdateEndpoint": _paths(
         "EndpointName EndpointConfigName RetainAllVariantProperties",
         DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="Type",
@@ -97,6 +117,9 @@ CARRIED = {
         ProductionVariants="InstanceType InitialInstanceCount VolumeSizeInGB ModelDataDownloadTimeoutInSeconds",
     ),
     "CreateEndpoint": _paths(""),
+    "CreateModelPackageGroup": _paths(""),
+    "CreateModelPackage": _paths("SkipModelValidation"),
+    "UpdateModelPackage": _paths(""),
     # With one process for each variant the traffic moves at once, and there is nothing to wait for.
     "UpdateEndpoint": _paths(
         "",

@@ -128,6 +128,7 @@ def _join(path: str, member: str) -> str:
 @cache
 def _python_pattern(pattern: str) -> re.Pattern[str]:
     r"""A pattern of the model, written for Java, as Python's: `re` lacks classes of Unicode categories, as \p{L}."""
+    pattern = re.sub(r"\$\{\d+,\d+\}", "$", pattern)  # a repeated end of the text, in patterns of customer metadata
     return re.compile(re.sub(r"\\p\{([LMNPSZ])\}", lambda match: _category(match[1]), pattern))
 
 

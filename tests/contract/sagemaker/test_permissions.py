@@ -183,3 +183,26 @@ def test_a_job_writes_only_where_its_role_may_write(aws):
     job = aws.trained(aws.name("train"), RoleArn=role)
     assert job["TrainingJobStatus"] == "Failed"
     assert "AccessDenied" in job["FailureReason"]
+
+
+def test_registering_a_model_needs_the_right_to_its_group_and_to_its_packages(aws, user):
+    """Service Authorization Reference, CreateModelPackage: the package and the group are both resources of it."""
+    group = aws.name("mine")
+    aws["sagemaker"].create_model_package_group(ModelPackageGroupName=group)
+    specification = {"Containers": [{"Image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/fake:1"}]}
+    packages = allow("sagemaker:*", f"{ARN}:model-package/{group}/*")
+    halves = user("sagemaker", packages)
+    request = {"ModelPackageGroupName": group, "InferenceSpecification": specification}
+    refused(
+        lambda: halves.create_model_package(**request),
+        action="sagemaker:CreateModelPackage",
+        resource=f"{ARN}:model-package-group/{group}",
+    )
+    whole = user("sagemaker", packages, allow("sagemaker:CreateModelPackage", f"{ARN}:model-package-group/{group}"))
+    arn = whole.create_model_package(**request)["ModelPackageArn"]
+    whole.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
+    refused(
+        lambda: whole.delete_model_package_group(ModelPackageGroupName=group),
+        action="sagemaker:DeleteModelPackageGroup",
+        resource=f"{ARN}:model-package-group/{group}",
+    )
