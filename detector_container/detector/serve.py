@@ -42,7 +42,8 @@ def main(env: Mapping[str, str] = os.environ) -> int:
         from detector import worker  # noqa: PLC0415 - the supervisor stays small
 
         folder = ContainerPaths.from_env(env).model
-        options = worker.Options(folder, available_cores(), max_body_bytes, float(timeout))
+        run_id = env.get("DROPSPOT_RUN_ID", "")
+        options = worker.Options(folder, available_cores(), max_body_bytes, float(timeout), run_id)
         return worker.work(listener, channel, options)
 
     LOG.info("listening on %s:%d", host, listener.getsockname()[1])

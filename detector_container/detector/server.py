@@ -27,6 +27,7 @@ _WAITING_PER_WORKER = 8  # requests beyond these are told to come again
 _BODIES = 4  # of the largest size that are kept in memory at once; of smaller ones more
 _LENGTH_DIGITS = 18  # of an announced length that matter: whatever has more is too large anyway
 _MEBIBYTE = 1 << 20
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"  # the header that InvokeEndpoint hands on to who asked
 _TRANSFORM_MEBIBYTES = 100  # of a batch transform job: payload times concurrency may not exceed it
 
 
@@ -56,15 +57,16 @@ class RefusedError(Exception):
 class DetectionServer:
     """Answers requests with one model on `workers` threads; the event loop itself never decodes or computes.
 
-    Until it has been given a proven model it answers 503.
+    Until it has been given a proven model it answers 503. Where `run_id` is known, every answer names it.
     """
 
-    def __init__(self, workers: int, max_body_bytes: int, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, workers: int, max_body_bytes: int, body_seconds: float = BODY_SECONDS, run_id: str = "") -> None:
         self._model: Model | None = None
         self._proven = False
         self._workers = workers
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
+        self._headers = {ATTRIBUTES: f"run_id={run_id}"} if run_id else None
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="detect")
         self._admitted = 0
         self._kept_bytes = 0
@@ -125,7 +127,7 @@ class DetectionServer:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
         finally:
             self._kept_bytes -= len(body)
-        return Response(answer, media_type="application/json")
+        return Response(answer, media_type="application/json", headers=self._headers)
 
     @staticmethod
     def _check_content_type(request: Request) -> None:

@@ -37,6 +37,7 @@ class Options:
     workers: int  # pictures looked at at once
     max_body_bytes: int
     timeout: float  # seconds that looking at one picture may take
+    run_id: str = ""  # the run whose model this is, where somebody says so
 
 
 def work(listener: socket.socket, channel: socket.socket, options: Options) -> int:
@@ -68,7 +69,7 @@ class _Worker:
     def __init__(self, channel: socket.socket, options: Options) -> None:
         self._channel = channel
         self._options = options
-        self._detecting = DetectionServer(options.workers, options.max_body_bytes)
+        self._detecting = DetectionServer(options.workers, options.max_body_bytes, run_id=options.run_id)
         self._http = _HttpServer(
             uvicorn.Config(
                 self._detecting.app,

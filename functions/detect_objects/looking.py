@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from dropspot import documents
+from dropspot.answering import answering_run
 from dropspot.errors import InvalidInputError
 from dropspot.images import (
     DECOMPRESSION_BOMB,
@@ -52,8 +53,7 @@ class Looker:
             answer = self.inference.invoke(self.endpoint_name, payload)
         except InvalidInputError as error:
             return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error)), self.now())
-        # The variant's name is the run that answered, whatever is being deployed meanwhile.
-        run = Run.from_id(self.app_name, answer.variant)
+        run = answering_run(self.store, self.app_name, answer)
         classes = class_names(self.store, run)  # type: ignore[arg-type]  # stores hash by identity
         model = Model(run.run_id, run.endpoint_config, classes, self.score_threshold)
         return detected_document(seen, model, json.loads(answer.body)["prediction"], self.now())

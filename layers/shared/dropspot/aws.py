@@ -266,7 +266,7 @@ class SageMakerInference:
             raise self._translated(error, endpoint) from error
         except (ClientConnectionError, HTTPClientError) as error:
             raise TransientError(f"invoke {endpoint}: {error}") from error
-        return Answer(body, answer["InvokedProductionVariant"])
+        return Answer(body, answer["InvokedProductionVariant"], answer.get("CustomAttributes", ""))
 
     @staticmethod
     def _translated(error: ClientError, endpoint: str) -> Exception:

@@ -128,10 +128,11 @@ class Hosting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint said of one image, and the production variant that said it."""
+    """What the endpoint said of one image, and who: the production variant, and what its container says of itself."""
 
     body: bytes
     variant: str
+    attributes: str = ""
 
 
 class Inference(Protocol):

@@ -222,11 +222,11 @@ class MemoryInference:
 
     def __init__(self) -> None:
         self.images: list[bytes] = []
-        self._serving: dict[str, tuple[str, Callable[[bytes], Prediction]]] = {}
+        self._serving: dict[str, tuple[str, Callable[[bytes], Prediction], str]] = {}
 
-    def serve(self, endpoint: str, variant: str, predict: Callable[[bytes], Prediction]) -> None:
+    def serve(self, endpoint: str, variant: str, predict: Callable[[bytes], Prediction], attributes: str = "") -> None:
         """Put an endpoint into service; `predict` returns [class_id, score, xmin, ymin, xmax, ymax] rows or raises."""
-        self._serving[endpoint] = variant, predict
+        self._serving[endpoint] = variant, predict, attributes
 
     def withdraw(self, endpoint: str) -> None:
         """Take an endpoint out of service."""
@@ -236,8 +236,9 @@ class MemoryInference:
         if endpoint not in self._serving:
             raise NotFoundError(f"invoke {endpoint}: Endpoint {endpoint} not found")
         self.images.append(image)
-        variant, predict = self._serving[endpoint]
-        return Answer(json.dumps({"prediction": [list(row) for row in predict(image)]}).encode(), variant)
+        variant, predict, attributes = self._serving[endpoint]
+        body = json.dumps({"prediction": [list(row) for row in predict(image)]}).encode()
+        return Answer(body, variant, attributes)
 
 
 @dataclass(frozen=True, slots=True)

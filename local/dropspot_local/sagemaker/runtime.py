@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from dropspot_local.sagemaker.endpoints import Endpoints
 from dropspot_local.sagemaker.errors import Response, ServiceError
-from dropspot_local.sagemaker.serving import Answer, InvocationTimeoutError, ModelServer
+from dropspot_local.sagemaker.serving import CUSTOM_ATTRIBUTES, Answer, InvocationTimeoutError, ModelServer
 
 LARGEST_BODY = 6_291_456
 INVOCATION_SECONDS = 60
@@ -63,7 +63,10 @@ def invoke(endpoints: Endpoints, account: str, name: str, headers: dict[str, str
         ) from None
     if answer.status != 200:
         raise _model_error(name, account, answer.status, answer.body.decode("utf-8", "replace"))
-    return 200, {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}, answer.body
+    told = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}
+    if answer.attributes:
+        told[CUSTOM_ATTRIBUTES] = answer.attributes
+    return 200, told, answer.body
 
 
 def _model_error(name: str, account: str, status: int, message: str) -> ServiceError:

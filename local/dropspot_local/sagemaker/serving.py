@@ -19,6 +19,7 @@ from dropspot_local.sagemaker.state import Record, Site
 
 HOST = "127.0.0.1"
 PING_SECONDS = 2
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 PING_INTERVAL_SECONDS = 0.2
 STOP_GRACE_SECONDS = 30
 STARTS = 3
@@ -41,6 +42,7 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    attributes: str = ""  # the custom attributes that the container puts into the answer's headers
 
 
 class ModelServer:
@@ -90,7 +92,8 @@ class ModelServer:
         try:
             connection.request("POST", "/invocations", body, dict(headers))
             response = connection.getresponse()
-            return Answer(response.status, response.headers.get("Content-Type", ""), response.read())
+            content_type, attributes = (response.headers.get(name, "") for name in ("Content-Type", CUSTOM_ATTRIBUTES))
+            return Answer(response.status, content_type, response.read(), attributes)
         except (OSError, http.client.HTTPException) as error:
             raise InvocationTimeoutError(str(error) or type(error).__name__) from error
         finally:

@@ -251,15 +251,19 @@ def test_no_endpoint_in_service_is_not_the_image_s_fault(runtime: Stubber) -> No
             inference.invoke("e", b"image")
 
 
-def test_the_answer_names_the_variant_that_gave_it(runtime: Stubber) -> None:
+def test_the_answer_names_the_variant_and_the_attributes_of_what_gave_it(runtime: Stubber) -> None:
     body = b'{"prediction": [[0.0, 0.5, 0.1, 0.2, 0.3, 0.4]]}'
     runtime.add_response(
         "invoke_endpoint",
-        {"Body": StreamingBody(io.BytesIO(body), len(body)), "InvokedProductionVariant": "pets-0123456789"},
+        {
+            "Body": StreamingBody(io.BytesIO(body), len(body)),
+            "InvokedProductionVariant": "pets-0123456789",
+            "CustomAttributes": "run_id=pets-0123456789",
+        },
         {"EndpointName": "e", "ContentType": "application/x-image", "Accept": "application/json", "Body": b"image"},
     )
     memory = MemoryInference()
-    memory.serve("e", "pets-0123456789", lambda image: [[0.0, 0.5, 0.1, 0.2, 0.3, 0.4]])
+    memory.serve("e", "pets-0123456789", lambda image: [[0.0, 0.5, 0.1, 0.2, 0.3, 0.4]], "run_id=pets-0123456789")
     assert memory.invoke("e", b"image") == aws.SageMakerInference().invoke("e", b"image")
 
 

@@ -138,6 +138,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """One response."""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        if "ATTRIBUTES" in os.environ:
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", os.environ["ATTRIBUTES"])
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

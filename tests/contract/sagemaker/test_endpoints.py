@@ -50,6 +50,14 @@ def test_the_container_answers_with_its_own_type_and_names_the_variant(aws, serv
     assert answer["InvokedProductionVariant"] == variant["VariantName"]
 
 
+def test_the_container_s_custom_attributes_reach_who_asked(aws, served):
+    assert "CustomAttributes" not in aws.ask(served, b"x")
+    model = aws.model(aws.name("model"), environment={"ATTRIBUTES": "run_id=pets-0123456789"})
+    name = aws.name("endpoint")
+    assert aws.endpoint(name, aws.config(aws.name("config"), model))["EndpointStatus"] == "InService"
+    assert aws.ask(name, b"x")["CustomAttributes"] == "run_id=pets-0123456789"
+
+
 def test_what_the_container_refuses_is_a_model_error_with_its_status_and_text(aws, served):
     for status, side in ((415, "client"), (503, "server")):
         with pytest.raises(ClientError, match=f"Received {side} error") as refused:

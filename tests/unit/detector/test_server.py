@@ -105,6 +105,13 @@ def test_a_picture_is_answered_in_the_built_in_algorithms_form(content_type: str
     assert response.json() == {"prediction": [[1.0, 0.75, 0.1, 0.2, 0.5, 0.6]]}
 
 
+def test_every_answer_names_the_run_whose_model_gave_it() -> None:
+    named = client(run_id="pets-0123456789").post("/invocations", content=b"picture", headers=JPEG)
+    assert named.headers["x-amzn-sagemaker-custom-attributes"] == "run_id=pets-0123456789"
+    nameless = client().post("/invocations", content=b"picture", headers=JPEG)
+    assert "x-amzn-sagemaker-custom-attributes" not in nameless.headers
+
+
 def test_pixel_boxes_are_answered_when_asked_for() -> None:
     headers = JPEG | {"accept": "application/json;annotation=1"}
     assert client().post("/invocations", content=b"picture", headers=headers).json() == {

@@ -1,0 +1,57 @@
+"""Whose answer it is: which run's model an endpoint's answer came from, also while one model replaces another."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
+
+from dropspot import documents
+from dropspot.endpoint import CHAMPION, DESIRED
+from dropspot.errors import InvalidInputError, NotFoundError, TransientError
+from dropspot.ports import Answer, ObjectStore
+from dropspot.runs import Run, digest
+
+_SAYS = "run_id="
+
+
+def attributes_of(run: Run) -> str:
+    """Return what our own container says of itself with every answer."""
+    return f"{_SAYS}{run.run_id}"
+
+
+def variant_of(classes: Sequence[str]) -> str:
+    """Return the name of the production variant that serves models of these classes.
+
+    SageMaker shifts traffic step by step only between configs whose variants have the same name. Models of one list of
+    classes share a name, so no answer's class ids are ever read with another model's names. It is no run's id.
+    """
+    return f"classes-{digest(list(classes))[:12]}"
+
+
+def answering_run(store: ObjectStore, app: str, answer: Answer) -> Run:
+    """Return the run whose model gave the answer.
+
+    Our container says so itself. Of another container's answer the variant tells the classes: it is the champion's, or,
+    where the champion has other classes, that of the run that is being put into service. TransientError: nobody's.
+    """
+    with suppress(InvalidInputError):
+        return Run.from_id(app, answer.attributes.removeprefix(_SAYS))
+    with suppress(InvalidInputError):
+        return Run.from_id(app, answer.variant)  # an endpoint of a time when variants were named for runs
+    for run in _candidates(store, app):
+        with suppress(NotFoundError):
+            if _variant(store, run) == answer.variant:  # type: ignore[arg-type]  # stores hash by identity
+                return run
+    raise TransientError(f"the endpoint's variant {answer.variant} is no run's that is, or should be, in service")
+
+
+def _candidates(store: ObjectStore, app: str) -> Iterator[Run]:
+    for key in (CHAMPION, DESIRED):
+        document = documents.read_or_none(store, key)
+        if document:
+            yield Run.from_id(app, document["run_id"])
+
+
+@lru_cache(maxsize=16)
+def _variant(store: ObjectStore, run: Run) -> str:
+    """Return the variant of the run's model; a run's classes never change."""
+    return variant_of(documents.read(store, run.key("prepared", "classes.json"))["classes"])
