@@ -15,7 +15,7 @@ FUZZ_SEED ?= 0
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test test-full fuzz bench-prep bench-train bench-serve check format clean
+.PHONY: help setup demo up down deploy test test-full fuzz bench-prep bench-train bench-score bench-serve check format clean
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
@@ -62,6 +62,9 @@ bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
 
 bench-train: setup ## measure training's pipeline against the bare training step
 	$(TRAINER) benchmarks/train/run.py
+
+bench-score: setup ## measure what scoring an evaluation costs
+	.venv/bin/python benchmarks/score/run.py
 
 bench-serve: setup ## measure what serving costs beyond the detection itself
 	.venv/bin/python benchmarks/serve/run.py

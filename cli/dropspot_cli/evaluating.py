@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from dropspot.coco_scoring import ALL
 from dropspot.errors import InvalidInputError
-from dropspot.evaluation import SCHEMA, Evaluation, detections_in, score, truth_in
-from dropspot.scoring import Box, Detection
+from dropspot.evaluation import SCHEMA, Evaluation, HeldOutPicture, detections_in, score, truth_in
+from dropspot.scoring import Detection
 from dropspot_cli import model_folders, prepared_folders
 from dropspot_cli.console import counted
 from dropspot_cli.detector_server import DetectorServer
@@ -49,7 +51,8 @@ def evaluate(project: Project, model: Path, prepared: Path, out: Path | None, co
             with _threads() as pool, Progress(console=console, transient=True) as bar:
                 task = bar.add_task("looking at the held-out pictures", total=len(truth))
                 detections = {}
-                answers = pool.map(lambda name: _detections(server, channels / "test" / "images" / name), truth)
+                paths = (channels / "test" / "images" / name for name in truth)
+                answers = pool.map(partial(_detections, server), paths, truth.values())
                 for name, found in zip(truth, answers, strict=True):
                     detections[name] = found
                     bar.advance(task)
@@ -63,15 +66,17 @@ def evaluate(project: Project, model: Path, prepared: Path, out: Path | None, co
 def show(evaluation: Evaluation, console: Console) -> None:
     """Print the scores: a row for every class, and the means."""
     table = Table("class", box=None, pad_edge=False)
-    for title in ("boxes", "AP@0.5", "AP@0.5 VOC07"):
+    for title in ("boxes", "AP@0.5", "AP@0.5 VOC07", "AP@.5:.95", "best score", "precision", "recall"):
         table.add_column(title, justify="right")
-    for one in evaluation.scores:
-        table.add_row(
-            escape(evaluation.classes[one.class_id]), str(one.boxes), _figure(one.ap50), _figure(one.ap50_voc07)
-        )
+    for one in evaluation.classes:
+        best = one.curve.best
+        operation = (best.threshold, best.precision, best.recall) if best else (None, None, None)
+        figures = (one.curve.ap, one.curve.ap_voc07, one.coco[ALL].ap, *operation)
+        table.add_row(escape(one.label), str(one.curve.boxes), *map(_figure, figures))
     console.print(table)
     console.print(
-        f"mAP@0.5 {evaluation.map50:.3f} (all-point), {evaluation.map50_voc07:.3f} (VOC07), over"
+        f"mAP@0.5 {evaluation.map50:.3f} (all-point), {evaluation.map50_voc07:.3f} (VOC07);"
+        f" mAP@.5:.95 {_figure(evaluation.coco())} (COCO), over"
         f" {counted(evaluation.boxes, 'box', 'boxes')} in {counted(evaluation.images, 'held-out picture')}",
         soft_wrap=True,
     )
@@ -81,7 +86,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _truth(channels: Path) -> Mapping[str, list[Box]]:
+def _truth(channels: Path) -> Mapping[str, HeldOutPicture]:
     path = channels / "test" / "truth.json"
     document = prepared_folders.read_document(path)
     try:
@@ -93,11 +98,11 @@ def _truth(channels: Path) -> Mapping[str, list[Box]]:
     return truth
 
 
-def _detections(server: DetectorServer, picture: Path) -> list[Detection]:
+def _detections(server: DetectorServer, path: Path, picture: HeldOutPicture) -> list[Detection]:
     try:
-        return detections_in(server.look_at(picture.read_bytes(), _CONTENT_TYPE))
+        return detections_in(server.look_at(path.read_bytes(), _CONTENT_TYPE), picture)
     except InvalidInputError as error:
-        raise InvalidInputError(f"the server refused {picture}: {error}") from error
+        raise InvalidInputError(f"the server refused {path}: {error}") from error
 
 
 @contextmanager
