@@ -32,8 +32,8 @@ def main(marks: Path, root: Path) -> None:
         advance(self)
         times.append(time.monotonic())
 
-    def noted_write(self: Any, key: int, payload: bytes) -> None:
-        write(self, key, payload)
+    def noted_write(self: Any, key: int, *pieces: bytes) -> None:
+        write(self, key, *pieces)
         times.append(time.monotonic())
 
     Progress.advance = noted_advance  # type: ignore[method-assign]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prep.recordio import MAGIC, RecordWriter, pack, read_records, unpack
+from dropspot.recordio import MAGIC
+from prep.recordio import RecordWriter, packed_label, read_records, unpack
 
 mx = pytest.importorskip("mxnet", reason="MXNet is only in .envs/oracle")
 
@@ -60,9 +61,9 @@ def assert_same(folder: Path, contents: Sequence[tuple[int, bytes]]) -> None:
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
 def test_a_picture_is_packed_and_framed_as_mxnet_does(payload: bytes, tmp_path: Path) -> None:
-    packed = pack(7, LABEL, payload)
+    packed = packed_label(7, LABEL) + payload
     assert packed == mx.recordio.pack(mx.recordio.IRHeader(0, LABEL, 7, 0), payload)
-    assert_same(tmp_path, [(0, packed), (7, packed), (8, pack(8, LABEL, b"the next one"))])
+    assert_same(tmp_path, [(0, packed), (7, packed), (8, packed_label(8, LABEL) + b"the next one")])
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
@@ -78,7 +79,7 @@ def test_a_label_of_any_length_is_packed_as_mxnet_does(count: int) -> None:
     label = [2.0, 5.0] + [
         value for _ in range(count) for value in (draw.randrange(90), *(draw.random() for _ in "abcd"))
     ]
-    payload = pack(2**40 + count, label, b"picture")
+    payload = packed_label(2**40 + count, label) + b"picture"
     assert payload == mx.recordio.pack(mx.recordio.IRHeader(0, label, 2**40 + count, 0), b"picture")
     header, image = mx.recordio.unpack(payload)
     assert (header.id, tuple(header.label), image) == (2**40 + count, unpack(payload).label, b"picture")
@@ -87,7 +88,7 @@ def test_a_label_of_any_length_is_packed_as_mxnet_does(count: int) -> None:
 def test_a_label_that_holds_the_magic_word_survives(tmp_path: Path) -> None:
     # the floats of a label lie at multiples of four, so one whose bytes are the word cuts the record
     label = [2.0, 5.0, *memoryview(MAGIC * 2 + bytes(12)).cast("f")]
-    assert_same(tmp_path, [(0, pack(0, label, b"picture"))])
+    assert_same(tmp_path, [(0, packed_label(0, label) + b"picture")])
     assert unpack(next(read_records(tmp_path / "ours.rec"))).label == tuple(label)
 
 
@@ -111,7 +112,7 @@ def test_any_sequence_of_payloads_gives_the_same_files(seed: int, tmp_path: Path
     for key in draw.sample(range(10_000), 250):  # keys need not be in order nor without gaps
         image = b"".join(draw.choice(fragments) for _ in range(draw.randrange(16))) + draw.randbytes(draw.randrange(9))
         label = [2.0, 5.0] + [draw.choice([0.0, 1.0, 1 / 3, 0.1234567]) for _ in range(5 * draw.randrange(4))]
-        payload = pack(key, label, image)
+        payload = packed_label(key, label) + image
         assert payload == mx.recordio.pack(mx.recordio.IRHeader(0, label, key, 0), image)
         contents.append((key, payload))
     assert_same(tmp_path, contents)

@@ -14,8 +14,8 @@ from itertools import count
 from detector.channels.annotations import AnnotationError, parse_annotation
 from detector.channels.examples import Entries, Example, Unusable
 from detector.channels.record_files import record_entry
-from detector.recordio import MAGIC, ByteStream, FramingError, read_payload
 from dropspot.errors import InvalidInputError
+from dropspot.recordio import MAGIC, ByteStream, FramingError, read_payload
 
 
 def read_piped_records(channel: str, stream: ByteStream) -> Entries:

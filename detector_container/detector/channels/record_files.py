@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from detector.channels.examples import MAX_UNUSABLE_SHARE, Entries, Example, Unusable
-from detector.recordio import FramingError, LabelError, parse_record, read_payload
+from detector.recordio import LabelError, parse_record
 from dropspot.errors import InvalidInputError
+from dropspot.recordio import FramingError, read_payload
 
 
 def read_record_files(folder: Path) -> Entries:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dropspot.recordio import frame
 from dropspot_local.sagemaker import staging
-from dropspot_local.sagemaker.recordio import frame
 from dropspot_local.sagemaker.staging import S3Location, StagingError
 from dropspot_local.sagemaker.state import Record
 

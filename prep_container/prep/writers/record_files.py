@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prep.boxes import DECIMALS
 from prep.model import LabelledPicture
-from prep.recordio import RecordWriter, pack, read_records
+from prep.recordio import RecordWriter, packed_label, read_records
 from prep.writers import Destination, published_name
 
 HEADER_WIDTH = 2
@@ -33,7 +33,7 @@ def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destin
     ):
         for number, picture in enumerate(pictures):
             label = detection_label(picture, destination.class_ids)
-            records.write(number, pack(number, label, picture.payload.read_bytes()))
+            records.write(number, packed_label(number, label), picture.payload.read_bytes())
             floats = "\t".join(f"{value:.{DECIMALS}f}" for value in label)
             lst.write(f"{number}\t{floats}\t{published_name(picture)}\n")
 

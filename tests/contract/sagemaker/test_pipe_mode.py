@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dropspot_local.sagemaker.recordio import MAGIC
+from dropspot.recordio import MAGIC
 from prep.recordio import read_records
 
 BUCKET = "contract-bucket"

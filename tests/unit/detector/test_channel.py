@@ -9,7 +9,8 @@ from PIL import Image
 
 from detector.channel import Sample, load_channel
 from dropspot.errors import InvalidInputError
-from prep.recordio import frame, pack
+from dropspot.recordio import frame
+from prep.recordio import packed_label
 
 BOX = (1, 0.1, 0.2, 0.3, 0.4)
 
@@ -23,7 +24,7 @@ def jpeg(side: int = 60) -> bytes:
 def channel(folder: Path, *records: tuple[bytes, tuple[tuple[float, ...], ...]]) -> Path:
     target = folder / "train"
     target.mkdir()
-    packed = [pack(n, [2, 5, *np.ravel(boxes)], picture) for n, (picture, boxes) in enumerate(records)]
+    packed = [packed_label(n, [2, 5, *np.ravel(boxes)]) + picture for n, (picture, boxes) in enumerate(records)]
     (target / "train.rec").write_bytes(b"".join(map(frame, packed)))
     return target
 

@@ -22,9 +22,8 @@ from unit.detector.written_channels import (
 import detector.channel
 from detector.channel import Sample, load_channel
 from detector.channels.input_configuration import ChannelFormat
-from detector.recordio import MAGIC
 from dropspot.errors import InvalidInputError
-from prep.recordio import frame
+from dropspot.recordio import MAGIC, frame
 
 Load = Callable[[ChannelFormat, list[Drawn]], list[Sample]]
 FORMATS = tuple(ChannelFormat)

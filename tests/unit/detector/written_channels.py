@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prep.recordio import frame, pack
+from dropspot.recordio import frame
+from prep.recordio import packed_label
 
 Box = tuple[int, int, int, int, int]  # class id, left, top, width, height in pixels
 
@@ -62,7 +63,7 @@ def drawn(count: int = 12, seed: int = 0, classes: int = 2) -> list[Drawn]:
 
 def record_bytes(pictures: Iterable[Drawn]) -> bytes:
     """The bytes of a .rec file."""
-    return b"".join(frame(pack(number, one.label, one.picture)) for number, one in enumerate(pictures))
+    return b"".join(frame(packed_label(number, one.label) + one.picture) for number, one in enumerate(pictures))
 
 
 def attribute_bytes(pictures: Iterable[Drawn]) -> bytes:

@@ -7,7 +7,7 @@ import io
 import pytest
 from botocore.response import StreamingBody
 
-from dropspot_local.sagemaker import recordio
+from dropspot import recordio
 from dropspot_local.sagemaker.staging import S3Location, StagingError
 from dropspot_local.sagemaker.streams import ChannelStream
 
@@ -20,13 +20,13 @@ class OneObject:
 
 
 def test_an_object_that_is_too_long_for_a_record_is_named(monkeypatch):
-    monkeypatch.setattr(recordio, "LONGEST", 7)
+    monkeypatch.setattr(recordio, "MAX_LENGTH", 7)
     stream = ChannelStream(OneObject(), "train", [(S3Location("bucket", "key"),)], wrapped=True)
     with pytest.raises(StagingError, match=r"at most 7 bytes, not 8, in s3://bucket/key of channel train"):
         list(stream.epoch(0))
 
 
 def test_bytes_that_are_not_wrapped_may_be_of_any_length(monkeypatch):
-    monkeypatch.setattr(recordio, "LONGEST", 7)
+    monkeypatch.setattr(recordio, "MAX_LENGTH", 7)
     stream = ChannelStream(OneObject(), "train", [(S3Location("bucket", "key"), b"9" * 9)])
     assert b"".join(stream.epoch(0)) == b"12345678999999999"

@@ -1,4 +1,3 @@
-import struct
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
-from prep.recordio import MAGIC, MAX_LENGTH, RecordWriter, frame, pack, read_records, unpack
+from dropspot.recordio import MAGIC, frame
+from prep.recordio import RecordWriter, packed_label, read_records, unpack
 
 # Written by mxnet.recordio 1.9.1 (MXIndexedRecordIO, IRHeader(0, label, index, 0)): an ordinary record, and one whose
 # payload holds the magic word three times at a multiple of four once the header and labels stand before it.
@@ -34,13 +34,13 @@ def write(folder: Path, contents: list[bytes]) -> Path:
 
 
 def test_the_bytes_are_those_of_mxnet(tmp_path: Path) -> None:
-    rec = write(tmp_path, [pack(i, label, image) for i, (label, image) in enumerate(GOLDEN)])
+    rec = write(tmp_path, [packed_label(i, label) + image for i, (label, image) in enumerate(GOLDEN)])
     assert rec.read_bytes() == GOLDEN_REC
     assert (tmp_path / "a.idx").read_text() == GOLDEN_IDX
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    rec = write(tmp_path, [pack(i, label, image) for i, (label, image) in enumerate(GOLDEN)])
+    rec = write(tmp_path, [packed_label(i, label) + image for i, (label, image) in enumerate(GOLDEN)])
     for payload, (label, image), number in zip(read_records(rec), GOLDEN, range(2), strict=True):
         record = unpack(payload)
         assert (record.record_id, record.image) == (number, image)
@@ -55,16 +55,16 @@ def test_any_payload_survives_the_round_trip(contents: list[bytes], tmp_path_fac
     assert rec.stat().st_size % 4 == 0
 
 
-@given(payload=payloads)
+@given(contents=st.lists(st.lists(payloads, max_size=3), max_size=4))
 @seeded
-def test_the_magic_word_stands_only_where_a_part_begins(payload: bytes) -> None:
-    # A reader that lost its place looks for the word at multiples of four: it must find heads of parts only.
-    framed, at, heads = frame(payload), 0, set()
-    while at < len(framed):
-        heads.add(at)
-        at += 8 + (struct.unpack_from("<I", framed, at + 4)[0] & MAX_LENGTH)
-        at += -at % 4
-    assert {i for i in range(0, len(framed), 4) if framed[i : i + 4] == MAGIC} == heads
+def test_a_payload_may_come_in_pieces(contents: list[list[bytes]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("rec")
+    with RecordWriter(folder / "pieces.rec", folder / "pieces.idx") as records:
+        for key, pieces in enumerate(contents):
+            records.write(key, *pieces)
+    rec = write(folder, [b"".join(pieces) for pieces in contents])
+    assert (folder / "pieces.rec").read_bytes() == rec.read_bytes()
+    assert (folder / "pieces.idx").read_text() == (folder / "a.idx").read_text()
 
 
 def test_the_index_points_at_the_records(tmp_path: Path) -> None:
@@ -75,27 +75,9 @@ def test_the_index_points_at_the_records(tmp_path: Path) -> None:
         assert data[offset:].startswith(frame(content))
 
 
-@pytest.mark.parametrize(
-    ("damage", "complaint"),
-    [
-        (lambda data: data[:-4], "cut off"),
-        (lambda data: b"\0" + data[1:], "no record begins"),
-        (lambda data: data + frame(b"abcd" + MAGIC + b"e")[:12], "has no end"),
-        (lambda data: data + frame(MAGIC)[8:], "out of order"),
-        (lambda data: data[:6], "no record begins"),
-    ],
-)
-def test_a_damaged_file_is_not_read_in_silence(damage, complaint, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [lambda data: data[:-4], lambda data: b"\0" + data[1:]])
+def test_a_damaged_file_is_not_read_in_silence(damage, tmp_path: Path) -> None:
     rec = write(tmp_path, [b"some payload", b"another"])
     rec.write_bytes(damage(rec.read_bytes()))
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=r"^a\.rec, before byte \d+: the data "):
         list(read_records(rec))
-
-
-def test_a_record_too_long_for_its_length_field_is_refused() -> None:
-    class Endless(bytes):
-        def __len__(self) -> int:
-            return MAX_LENGTH + 1
-
-    with pytest.raises(ValueError, match="at most"):
-        frame(Endless())

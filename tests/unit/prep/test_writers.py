@@ -14,8 +14,9 @@ from unit.prep.prepared_pictures import CAT, DOG, URI, labelled, shared_out
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS
+from dropspot.recordio import frame
 from prep.model import Box, LabelledPicture
-from prep.recordio import frame, read_records, unpack
+from prep.recordio import read_records, unpack
 from prep.writers import published_name, write_json, write_picture
 from prep.writers.outputs import CHANNEL_WRITERS, check_destination, count_training_samples, write_prepared
 from prep.writers.pixel_boxes import pixel_boxes
