@@ -29,7 +29,7 @@ class FakeContext:
     aws_request_id: str = "00000000-0000-0000-0000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return 180_000
 
 
 @cache

@@ -1,28 +1,30 @@
-"""An image was created or deleted: make its detections document describe what is there now."""
+"""Images were created or deleted: make the document of each describe what is there now, and tell of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from detection import Detection
 from dropspot import documents, endpoint
-from dropspot.errors import InvalidInputError, NotFoundError
+from dropspot.describing import Described, Describer, Outcome
+from dropspot.errors import InvalidInputError, TransientError
+from dropspot.image_events import ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
+from dropspot.looking import Looker
 from dropspot.ports import ObjectStore
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
-from image_event import ImageEvent
-from looking import Looker
+from giving_back import reason, rest_seconds
 
-RETRY_SECONDS = 30  # how long a message rests while no endpoint is in service
+Record = Mapping[str, Any]
+
+# An image is begun only while this much time is left: two attempts to invoke the endpoint may take it.
+RESERVED_MILLISECONDS = 140_000
 
 logger, metrics = Logger(), Metrics()
 
@@ -30,47 +32,48 @@ logger, metrics = Logger(), Metrics()
 @dataclass(frozen=True, slots=True)
 class Settings(BaseSettings):
     image_queue_url: str
-    score_threshold: float
-
-
-class LoggingProcessor(BatchProcessor):
-    """A batch processor that says why a record failed; Powertools' own only reports that it did."""
-
-    def failure_handler(self, record: Any, exception: Any) -> Any:
-        logger.error("Record failed", message_id=record.message_id, exc_info=exception)
-        metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
-        return super().failure_handler(record, exception)
-
-
-processor = LoggingProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    image_dead_letter_queue_url: str
+    image_receives: int  # after so many a message is given up
+    detect_threads: int
+    score_threshold: str
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(
     event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None
-) -> PartialItemFailureResponse:
+) -> dict[str, list[dict[str, str]]]:
     services = services or aws_services(Settings)
     champion = cache(partial(champion_run, services.store))  # read at most once in a batch
-    return process_partial_response(
-        event, partial(detect_record, services=services, champion=champion), processor, context
-    )
+    look = partial(describe, services=services, champion=champion, milliseconds=context.get_remaining_time_in_millis)
+    records: dict[str, Record] = {record["messageId"]: record for record in event["Records"]}
+    with ThreadPoolExecutor(services.settings.detect_threads) as pool:
+        looks = {message_id: pool.submit(look, record) for message_id, record in records.items()}
+    # Threads only look. Logs, metrics and events are this one thread's.
+    errors = {message_id: error for message_id, look in looks.items() if (error := look.exception())}
+    described = {message_id: look.result() for message_id, look in looks.items() if message_id not in errors}
+    for result in described.values():
+        note(result)
+    for message_id in announce(records, described, services):
+        errors[message_id] = TransientError("announce the document: the event bus didn't take it")
+    given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
 
 
-def detect_record(record: SQSRecord, services: Services[Settings], champion: Callable[[], str | None]) -> None:
+def describe(
+    record: Record, services: Services[Settings], champion: Callable[[], str | None], milliseconds: Callable[[], int]
+) -> Described:
+    """Bring the document of the record's image up to date."""
+    if milliseconds() < RESERVED_MILLISECONDS:
+        raise TransientError("begin an image: those before it left too little time")
     settings, store = services.settings, services.store
-    event = ImageEvent.from_message(record.body)
-    logger.append_keys(image=event.key)
+    event = ImageEvent.from_message(record["body"])
     if not is_image_key(event.key):
-        logger.info("Object ignored")
-        return
+        return Described(Outcome.IGNORED, event.key, None)
     try:
         image = ImageRef.from_key(store.bucket, event.key)
-    except InvalidInputError as error:
-        # Its document could not be written either: this line and the metric are all that there can be.
-        logger.error("Image refused", reason=str(error))
-        metrics.add_metric("ImagesRefused", MetricUnit.Count, 1)
-        return
+    except InvalidInputError:
+        return Described(Outcome.REFUSED, event.key, None)  # its document could not be written either
     looker = Looker(
         app_name=settings.app_name,
         endpoint_name=settings.endpoint_name,
@@ -79,14 +82,47 @@ def detect_record(record: SQSRecord, services: Services[Settings], champion: Cal
         inference=services.inference,
         now=services.now,
     )
-    try:
-        outcome = Detection(store, looker.look, champion, services.now).bring_up_to_date(image, event)
-    except NotFoundError:
-        # The queue is closed while no endpoint is in service, but closing takes effect late.
-        services.queues.postpone(settings.image_queue_url, record.receipt_handle, RETRY_SECONDS)
-        raise
-    logger.info("Image processed", outcome=outcome.value)
-    metrics.add_metric(outcome.value, MetricUnit.Count, 1)
+    return Describer(store, looker.look, champion, services.now).bring_up_to_date(image, event)
+
+
+def announce(
+    records: Mapping[str, Record], described: Mapping[str, Described], services: Services[Settings]
+) -> list[str]:
+    """Tell of the new documents; return the ids of the messages whose event the bus did not take.
+
+    A message that comes again may have left its document and died before it told of it: it tells of that one too.
+    """
+    events = {
+        message_id: announcement(result.document)
+        for message_id, result in described.items()
+        if result.document and (result.outcome is not Outcome.UNCHANGED or receives(records[message_id]) > 1)
+    }
+    taken = services.bus.put_all(list(events.values()))
+    return [message_id for message_id, is_taken in zip(events, taken, strict=True) if not is_taken]
+
+
+def note(result: Described) -> None:
+    """Log and count what became of one image."""
+    say = logger.error if result.outcome is Outcome.REFUSED else logger.info
+    say("Image processed", image=result.key, outcome=result.outcome.value)
+    metrics.add_metric(result.outcome.value, MetricUnit.Count, 1)
+
+
+def give_back(record: Record, error: BaseException, services: Services[Settings]) -> bool:
+    """Let the message come again after a rest; return False where it is given up, set aside with its reason."""
+    settings, count = services.settings, receives(record)
+    logger.error("Record failed", message_id=record["messageId"], receives=count, exc_info=error)
+    metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
+    if count >= settings.image_receives:
+        services.queues.set_aside(settings.image_dead_letter_queue_url, record["body"], *reason(error))
+        metrics.add_metric("ImagesGivenUp", MetricUnit.Count, 1)
+        return False
+    services.queues.postpone(settings.image_queue_url, record["receiptHandle"], rest_seconds(error, count))
+    return True
+
+
+def receives(record: Record) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
 
 
 def champion_run(store: ObjectStore) -> str | None:

@@ -1,9 +1,9 @@
 """The adapters on AWS, and the only module that imports boto3."""
 
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cache
 from typing import Any, cast
 
 import boto3
@@ -28,12 +28,42 @@ _TRANSIENT = {
 }
 
 
-@cache
-def client(service: str) -> Any:
-    """Return this container's one client of the service, made when first asked for."""
-    # InvokeEndpoint may take its documented 60 seconds; everything else answers much sooner.
-    config = Config(connect_timeout=5, read_timeout=70, retries={"mode": "standard", "max_attempts": 4})
-    return boto3.client(service, config=config)
+# InvokeEndpoint may take its documented 60 seconds; everything else answers much sooner. One that got no answer
+# is repeated once here, and then by the queue: the function has no time for more.
+_ATTEMPTS = {"sagemaker-runtime": 2}
+
+
+class _Clients:
+    """The clients of one container, one of each service, made when first asked for; threads share them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+        self._making = threading.Lock()  # boto3's default session makes one client at a time
+
+    def __call__(self, service: str) -> Any:
+        if service not in self._made:
+            with self._making:
+                if service not in self._made:
+                    self._made[service] = self._new(service)
+        return self._made[service]
+
+    def cache_clear(self) -> None:
+        """Forget them all, for tests that change the environment."""
+        self._made.clear()
+
+    @staticmethod
+    def _new(service: str) -> Any:
+        config = Config(
+            connect_timeout=5,
+            read_timeout=65,
+            retries={"mode": "standard", "max_attempts": _ATTEMPTS.get(service, 4)},
+            max_pool_connections=32,  # as many as detect_objects may have threads; they are opened when needed
+            tcp_keepalive=True,
+        )
+        return boto3.client(service, config=config)
+
+
+client = _Clients()
 
 
 def _code(error: ClientError) -> str:
@@ -106,14 +136,18 @@ class S3Store:
                 return None
             raise translated from error
 
-    def read(self, key: str) -> StoredBytes:
+    def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         try:
             answer = client("s3").get_object(Bucket=self.bucket, Key=key)
-            body = answer["Body"].read()
+            size = int(answer["ContentLength"])
+            with closing(answer["Body"]) as stream:
+                body = stream.read() if limit is None or size <= limit else b""
         except ClientError as error:
             raise _translated(error, f"read s3://{self.bucket}/{key}") from error
+        except (ClientConnectionError, HTTPClientError) as error:
+            raise TransientError(f"read s3://{self.bucket}/{key}: {error}") from error
         version = answer.get("VersionId")
-        return StoredBytes(body, answer["ETag"].strip('"'), version, answer.get("ContentType", ""))
+        return StoredBytes(body, answer["ETag"].strip('"'), version, answer.get("ContentType", ""), size)
 
     def pieces(self, key: str) -> Iterator[bytes]:
         try:
@@ -291,11 +325,44 @@ class EventBridgeBus:
         self._source = source
 
     def put(self, detail_type: str, detail: Mapping[str, object]) -> str:
-        entry = {"Source": self._source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+        entry = self._entry(detail_type, detail)
         answer = client("events").put_events(Entries=[entry])["Entries"][0]
         if "EventId" not in answer:
             raise TransientError(f"put {detail_type}: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}")
         return str(answer["EventId"])
+
+    def put_all(self, events: Sequence[tuple[str, Mapping[str, object]]]) -> list[bool]:
+        taken: list[bool] = []
+        for call in _calls([self._entry(*event) for event in events]):
+            try:
+                answers = client("events").put_events(Entries=call)["Entries"]
+            except ClientError as error:
+                if not isinstance(_translated(error, "put events"), TransientError):
+                    raise
+                answers = [{}] * len(call)
+            taken += ["EventId" in answer for answer in answers]
+        return taken
+
+    def _entry(self, detail_type: str, detail: Mapping[str, object]) -> dict[str, str]:
+        return {"Source": self._source, "DetailType": detail_type, "Detail": json.dumps(detail)}
+
+
+def _calls(entries: Sequence[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    """Yield the entries in portions that PutEvents takes: ten of them, and 256 KiB (json.dumps makes ASCII)."""
+    call: list[dict[str, str]] = []
+    size = 0
+    for entry in entries:
+        own = sum(map(len, entry.values())) + 16
+        if call and (len(call) == 10 or size + own > 256 * 1024):
+            yield call
+            call, size = [], 0
+        call.append(entry)
+        size += own
+    if call:
+        yield call
+
+
+_VISIBLE_AGAIN = {"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", "ReceiptHandleIsInvalid"}
 
 
 class SqsQueues:
@@ -304,10 +371,20 @@ class SqsQueues:
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
         client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
 
+    def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
+        reasons = {"ERROR_CODE": code, "ERROR_MESSAGE": message}
+        attributes = {name: {"DataType": "String", "StringValue": reason} for name, reason in reasons.items()}
+        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes)
+
     def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
-        client("sqs").change_message_visibility(
-            QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
-        )
+        try:
+            client("sqs").change_message_visibility(
+                QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+        except ClientError as error:
+            if _code(error) in _VISIBLE_AGAIN:
+                return  # it may have been received by another already
+            raise _translated(error, "postpone a message") from error
 
 
 class LambdaIntake:

@@ -87,12 +87,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model that answered, and the least score that was kept."""
+    """The model that answered, and the least score that was kept: of each class where `class_thresholds` says so."""
 
     run_id: str
     endpoint_config: str
     classes: tuple[str, ...]
     score_threshold: float
+    class_thresholds: tuple[float, ...] | None = None
+
+    def keeps(self, class_id: int, score: float) -> bool:
+        """Tell whether a detection of the class with this score is worth a line."""
+        return score >= (self.score_threshold if self.class_thresholds is None else self.class_thresholds[class_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +150,10 @@ def kept_detections(rows: Iterable[Sequence[float]], model: Model) -> list[Detec
 
     Rows below class 0 are padding. Raises ValueError for a row that is malformed or of a class the model doesn't have.
     """
-    found = [Detection.from_row(row) for row in rows]
-    kept = [d for d in found if d.class_id >= 0 and d.score >= model.score_threshold and not d.box.is_empty]
-    if unknown := [d.class_id for d in kept if d.class_id >= len(model.classes)]:
+    found = [d for d in (Detection.from_row(row) for row in rows) if d.class_id >= 0]
+    if unknown := [d.class_id for d in found if d.class_id >= len(model.classes)]:
         raise ValueError(f"prediction has class {unknown[0]}, {model.run_id} has {len(model.classes)} classes")
+    kept = [d for d in found if model.keeps(d.class_id, d.score) and not d.box.is_empty]
     # The order is total, so that the same answer always gives the same document.
     return sorted(kept, key=lambda d: (-d.score, d.class_id, d.box.xmin, d.box.ymin, d.box.xmax, d.box.ymax))
 
@@ -206,6 +211,7 @@ def _document(
             "endpoint_config": model.endpoint_config,
             "classes": list(model.classes),
             "score_threshold": model.score_threshold,
+            "class_thresholds": None if model.class_thresholds is None else list(model.class_thresholds),
         },
         "detections": detections,
         "rejection": rejection,

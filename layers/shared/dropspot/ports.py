@@ -1,6 +1,6 @@
 """What the pipeline asks of the world, named for the role. `aws.py` answers on AWS, `testing.py` in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,12 +13,13 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredBytes:
-    """An object's bytes with the identity they were read under."""
+    """An object's bytes with the identity they were read under; `size` is the object's, also where no body was read."""
 
     body: bytes
     etag: str
     version_id: str | None
     content_type: str
+    size: int
 
 
 class ObjectStore(Protocol):
@@ -47,8 +48,8 @@ class ObjectStore(Protocol):
     def head(self, key: str) -> str | None:
         """Return the object's ETag, None where there is no such object."""
 
-    def read(self, key: str) -> StoredBytes:
-        """Return the object; raise NotFoundError."""
+    def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
+        """Return the object, of one with more than `limit` bytes all but its body; raise NotFoundError."""
 
     def pieces(self, key: str) -> Iterator[bytes]:
         """Yield the object's bytes, a mebibyte at a time at most; raise NotFoundError. Stopping early is cheap."""
@@ -150,13 +151,19 @@ class EventBus(Protocol):
     """The default event bus; the events' source is the application's name."""
 
     def put(self, detail_type: str, detail: Mapping[str, object]) -> str:
-        """Put the event on the bus and return its id."""
+        """Put the event on the bus and return its id; raise TransientError where the bus doesn't take it."""
+
+    def put_all(self, events: Sequence[tuple[str, Mapping[str, object]]]) -> list[bool]:
+        """Put events, as detail type and detail, in as few calls as may be; return for each whether the bus took it."""
 
 
 class Queues(Protocol):
     """The two queues, named by their URL."""
 
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None: ...
+
+    def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
+        """Send a message that can't be dealt with to a dead-letter queue, with the reason as EventBridge states it."""
 
     def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
         """Let a received message appear again after so many seconds."""

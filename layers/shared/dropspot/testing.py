@@ -71,7 +71,7 @@ class MemoryStore:
         """Upload an object as a user does; return its ETag."""
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         version = uuid.uuid4().hex if self._versioned else None
-        self._objects[key] = _Kept(StoredBytes(body, etag, version, content_type), self.clock.now())
+        self._objects[key] = _Kept(StoredBytes(body, etag, version, content_type, len(body)), self.clock.now())
         return etag
 
     def put_json(self, key: str, document: object) -> str:
@@ -108,10 +108,11 @@ class MemoryStore:
     def head(self, key: str) -> str | None:
         return self._objects[key].stored.etag if key in self._objects else None
 
-    def read(self, key: str) -> StoredBytes:
+    def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         if key not in self._objects:
             raise NotFoundError(f"read s3://{self.bucket}/{key}: NoSuchKey")
-        return self._objects[key].stored
+        stored = self._objects[key].stored
+        return stored if limit is None or stored.size <= limit else replace(stored, body=b"")
 
     def pieces(self, key: str) -> Iterator[bytes]:
         body = self.read(key).body
@@ -251,15 +252,23 @@ class PutEvent:
 
 
 class MemoryBus:
-    """The event bus, keeping what was put on it."""
+    """The event bus, keeping what was put on it; `refuses` tells of which events it takes none from put_all."""
 
     def __init__(self) -> None:
         self.events: list[PutEvent] = []
+        self.refuses: Callable[[Mapping[str, Any]], bool] = lambda _: False
 
     def put(self, detail_type: str, detail: Mapping[str, object]) -> str:
         event = PutEvent(str(uuid.uuid4()), detail_type, json.loads(json.dumps(detail)))
         self.events.append(event)
         return event.event_id
+
+    def put_all(self, events: Sequence[tuple[str, Mapping[str, object]]]) -> list[bool]:
+        taken = [not self.refuses(detail) for _, detail in events]
+        for (detail_type, detail), is_taken in zip(events, taken, strict=True):
+            if is_taken:
+                self.put(detail_type, detail)
+        return taken
 
     def of(self, detail_type: str) -> list[dict[str, Any]]:
         """Return the details of the events of this type, in order."""
@@ -284,15 +293,29 @@ class PostponedMessage:
     seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class MessageAside:
+    """A message that was given up, with its reason."""
+
+    queue_url: str
+    body: str
+    code: str
+    message: str
+
+
 class MemoryQueues:
     """The queues, keeping what was sent and what was postponed."""
 
     def __init__(self) -> None:
         self.sent: list[SentMessage] = []
+        self.aside: list[MessageAside] = []
         self.postponed: list[PostponedMessage] = []
 
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
         self.sent.append(SentMessage(queue_url, body, delay_seconds))
+
+    def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
+        self.aside.append(MessageAside(queue_url, body, code, message))
 
     def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
         self.postponed.append(PostponedMessage(queue_url, receipt_handle, seconds))

@@ -24,7 +24,22 @@ RUN = Run("dropspot", "pets-0123456789")
 NEXT_RUN = Run("dropspot", "pets-9876543210")
 ROWS = [[1.0, 0.75, 0.1, 0.2, 0.3, 0.6], [0.0, 0.9, 0.0, 0.5, 0.5, 1.0], [0.0, 0.1, 0.0, 0.0, 1.0, 1.0]]
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/images"
+DEAD_LETTER_QUEUE = f"{QUEUE}-dead"
+RECEIVES = 10
 SCHEMA = json.loads(files("dropspot").joinpath("schemas/detections-1.json").read_text(encoding="utf-8"))
+
+
+def settings(score_threshold: str = "0.5") -> Any:
+    return app.Settings(
+        "dropspot",
+        "the-bucket",
+        "dropspot-endpoint",
+        image_queue_url=QUEUE,
+        image_dead_letter_queue_url=DEAD_LETTER_QUEUE,
+        image_receives=RECEIVES,
+        detect_threads=4,
+        score_threshold=score_threshold,
+    )
 
 
 def picture(width: int = 64, height: int = 32, kind: str = "JPEG", colour: str = "red", **options: Any) -> bytes:
@@ -37,11 +52,7 @@ def picture(width: int = 64, height: int = 32, kind: str = "JPEG", colour: str =
 class Pipeline:
     """detect_objects with a bucket, an endpoint and a queue in memory."""
 
-    services: MemoryServices[Any] = field(
-        default_factory=lambda: memory_services(
-            app.Settings("dropspot", "the-bucket", "dropspot-endpoint", image_queue_url=QUEUE, score_threshold=0.5)
-        )
-    )
+    services: MemoryServices[Any] = field(default_factory=lambda: memory_services(settings()))
     numbers: Any = field(default_factory=count)
 
     @property
@@ -67,14 +78,14 @@ class Pipeline:
         event["detail"]["object"]["key"] = key
         return event
 
-    def handle(self, *events: dict[str, Any]) -> list[str]:
+    def handle(self, *events: dict[str, Any], receives: int = 1) -> list[str]:
         """Let the function handle a batch of these events; return the message ids that it gave back."""
         records = [
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": f"receipt-{number}",
                 "body": json.dumps(event),
-                "attributes": {},
+                "attributes": {"ApproximateReceiveCount": str(receives)},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:images",

@@ -4,14 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from handlers import load_handler, load_logic
-from image_pipeline import KEY, NEXT_RUN, ROWS, RUN, Pipeline, picture
+from image_pipeline import KEY, NEXT_RUN, ROWS, RUN, Pipeline, picture, settings
 
+from dropspot.describing import ATTEMPTS
 from dropspot.ports import StoredBytes
 from dropspot.testing import MemoryStore, memory_services
-
-app = load_handler("detect_objects")
-detection = load_logic("detect_objects", "detection")
 
 DOCUMENT = "detections/a folder/cat+dog 100% été.jpg.json"
 STEPS = ["read document", "head", "read image", "invoke", "write", "delete"]
@@ -39,11 +36,11 @@ class InterruptedStore(MemoryStore):
         self.at("after head")
         return found
 
-    def read(self, key: str) -> StoredBytes:
+    def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         step = {KEY: "read image", DOCUMENT: "read document"}.get(key, "read another")
         self.at(f"before {step}")
         try:
-            return super().read(key)
+            return super().read(key, limit=limit)
         finally:
             self.at(f"after {step}")
 
@@ -66,8 +63,7 @@ def store() -> InterruptedStore:
 
 @pytest.fixture
 def interrupted(store: InterruptedStore) -> Pipeline:
-    settings = app.Settings("dropspot", "the-bucket", "dropspot-endpoint", image_queue_url="q", score_threshold=0.5)
-    pipeline = Pipeline(memory_services(settings, store=store))
+    pipeline = Pipeline(memory_services(settings(), store=store))
 
     def predict(image: bytes) -> Any:
         store.at("invoke")
@@ -90,7 +86,8 @@ def once(step: str, happening: Callable[[], object]) -> Callable[[str], None]:
 
 
 BOUNDARIES = ["invoke"] + [f"{side} {step}" for step in STEPS if step != "invoke" for side in ("before", "after")]
-PRESENT_BOUNDARIES = [boundary for boundary in BOUNDARIES if "delete" not in boundary]
+# What happens after the last look at the image has an event of its own.
+PRESENT_BOUNDARIES = [boundary for boundary in BOUNDARIES if "delete" not in boundary and boundary != "after head"]
 
 
 @pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
@@ -120,7 +117,18 @@ def test_a_deletion_meanwhile_leaves_no_document(
     assert store.keys("detections/") == []
 
 
-@pytest.mark.parametrize("boundary", ["before head", "after head", "before delete", "after delete"])
+def test_what_happens_after_the_last_look_is_its_own_events_business(
+    interrupted: Pipeline, store: InterruptedStore
+) -> None:
+    event = interrupted.upload(picture(64, 32))
+    store.interrupt = once("after head", lambda: store.put(KEY, picture(16, 4)))
+    assert interrupted.handle(event) == []
+    assert interrupted.document()["image"]["width"] == 64
+    assert interrupted.handle(interrupted.created()) == []
+    assert interrupted.document()["image"]["width"] == 16
+
+
+@pytest.mark.parametrize("boundary", ["before read image", "after read image", "before delete", "after delete"])
 def test_an_upload_while_the_document_is_removed_keeps_its_document(
     interrupted: Pipeline, store: InterruptedStore, boundary: str
 ) -> None:
@@ -171,7 +179,7 @@ def test_an_image_that_never_rests_is_tried_again_later(interrupted: Pipeline, s
 
     store.interrupt = interrupt
     assert interrupted.handle(event) == ["message-0"]
-    assert len(interrupted.services.inference.images) == detection.ATTEMPTS
+    assert len(interrupted.services.inference.images) == ATTEMPTS
     store.interrupt = lambda step: None
     assert interrupted.handle(event) == []
     assert interrupted.document()["image"]["etag"] == store.head(KEY)

@@ -2,12 +2,20 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from dropspot import aws
 from dropspot.errors import TransientError
 from dropspot.ports import EventBus, Intake
-from dropspot.testing import MemoryBus, MemoryIntake, MemoryQueues, PostponedMessage, SentMessage
+from dropspot.testing import (
+    MemoryBus,
+    MemoryIntake,
+    MemoryQueues,
+    PostponedMessage,
+    SentMessage,
+    assert_valid_request,
+)
 
 
 @pytest.fixture
@@ -32,6 +40,43 @@ def test_the_memory_keeps_what_was_put() -> None:
     assert bus.of("Model Deployed") == [{"run_id": "a"}]
     assert bus.of("Run Failed") == []
     assert [event.event_id for event in bus.events] == [event_id]
+
+
+@pytest.mark.parametrize("number", [0, 1, 10, 23])
+def test_all_events_are_put_in_one_go(bus: EventBus, number: int) -> None:
+    assert bus.put_all([("Image Detected", {"number": n}) for n in range(number)]) == [True] * number
+
+
+def test_events_are_put_in_portions_that_the_service_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[dict[str, str]]] = []
+
+    class Events:
+        def put_events(self, **request: list[dict[str, str]]) -> dict[str, object]:
+            assert_valid_request("events", "PutEvents", request)
+            calls.append(request["Entries"])
+            return {"Entries": [{"EventId": "1"} for _ in request["Entries"]]}
+
+    monkeypatch.setattr(aws, "client", lambda service: Events())
+    details = [("Image Detected", {"key": "é" * 20_000}) for _ in range(12)]
+    details += [("Image Detected", {"key": "a"}) for _ in range(12)]
+    assert aws.EventBridgeBus("dropspot").put_all(details) == [True] * 24
+    assert sum(len(call) for call in calls) == 24
+    assert all(len(call) <= 10 for call in calls)
+    assert all(sum(len(v.encode()) for entry in call for v in entry.values()) <= 256 * 1024 for call in calls)
+
+
+def test_the_events_that_the_bus_did_not_take_are_named() -> None:
+    aws.client.cache_clear()
+    with Stubber(aws.client("events")) as stubber:
+        entries = [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "again"}]
+        stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": entries})
+        assert aws.EventBridgeBus("dropspot").put_all([("Image Detected", {})] * 2) == [True, False]
+        stubber.add_client_error("put_events", "ThrottlingException", http_status_code=400)
+        assert aws.EventBridgeBus("dropspot").put_all([("Image Detected", {})] * 2) == [False, False]
+        stubber.add_client_error("put_events", "AccessDeniedException", http_status_code=400)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            aws.EventBridgeBus("dropspot").put_all([("Image Detected", {})])
+    aws.client.cache_clear()
 
 
 @pytest.mark.usefixtures("moto_cloud")
@@ -69,6 +114,28 @@ def test_a_sent_message_arrives_and_a_postponed_one_arrives_again() -> None:
     queues.postpone(url, message["ReceiptHandle"], 0)
     (again,) = sqs.receive_message(QueueUrl=url)["Messages"]
     assert again["MessageId"] == message["MessageId"]
+
+
+@pytest.mark.parametrize("code", ["MessageNotInflight", "ReceiptHandleIsInvalid"])
+def test_a_message_that_is_visible_again_needs_no_postponing(code: str) -> None:
+    aws.client.cache_clear()
+    with Stubber(aws.client("sqs")) as stubber:
+        stubber.add_client_error("change_message_visibility", code)
+        aws.SqsQueues().postpone("https://queue", "receipt", 60)
+        stubber.add_client_error("change_message_visibility", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            aws.SqsQueues().postpone("https://queue", "receipt", 60)
+    aws.client.cache_clear()
+
+
+@pytest.mark.usefixtures("moto_cloud")
+def test_a_message_set_aside_states_its_reason_as_eventbridge_does() -> None:
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    aws.SqsQueues().set_aside(url, "body", "TransientError", "invoke: 500")
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    reasons = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert (message["Body"], reasons) == ("body", {"ERROR_CODE": "TransientError", "ERROR_MESSAGE": "invoke: 500"})
 
 
 @pytest.mark.usefixtures("moto_cloud")

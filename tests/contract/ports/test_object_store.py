@@ -29,6 +29,13 @@ def test_what_was_written_is_read(store: ObjectStore) -> None:
     assert found.etag == store.head(AWKWARD) == "f97c5d29941bfb1b2fdab0874906ab82"
 
 
+@pytest.mark.parametrize(("limit", "body"), [(None, b"three"), (5, b"three"), (4, b"")])
+def test_an_object_above_the_limit_comes_without_its_body(store: ObjectStore, limit: int | None, body: bytes) -> None:
+    store.write("a", b"three")
+    found = store.read("a", limit=limit)
+    assert (found.size, found.body, found.etag) == (5, body, store.head("a"))
+
+
 def test_an_absent_object_has_no_etag_and_cannot_be_read(store: ObjectStore) -> None:
     assert store.head(AWKWARD) is None
     with pytest.raises(NotFoundError, match=f"read s3://{BUCKET}/nothing: NoSuchKey"):

@@ -168,6 +168,7 @@ def test_a_document_states_what_was_seen_of_which_version_by_which_model() -> No
             "endpoint_config": "dropspot-pets-0123456789-config",
             "classes": ["cat", "dog"],
             "score_threshold": 0.5,
+            "class_thresholds": None,
         },
         "detections": [
             {

@@ -107,8 +107,12 @@ HOUSE: list[tuple[str, Edit, str]] = [
         "sagemaker:*: name the actions",
     ),
     ("role passed to any service", swap_in("StartTrainingFunction", PASSED_TO, ""), "iam:PassRole on"),
-    ("short visibility", swap("VisibilityTimeout: 720", "VisibilityTimeout: 120"), "ImageQueue: VisibilityTimeout 120"),
-    ("longer function", swap_in("DetectObjectsFunction", "Timeout: 120", "Timeout: 300"), "is less than 6 x the 300 s"),
+    (
+        "short visibility",
+        swap("VisibilityTimeout: 1080", "VisibilityTimeout: 120"),
+        "ImageQueue: VisibilityTimeout 120",
+    ),
+    ("longer function", swap_in("DetectObjectsFunction", "Timeout: 180", "Timeout: 300"), "is less than 6 x the 300 s"),
     (
         "whole batches fail",
         swap_in("DetectObjectsFunction", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""),
@@ -119,7 +123,7 @@ HOUSE: list[tuple[str, Edit, str]] = [
         swap_in(
             "ImageQueue",
             "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt ImageDeadLetterQueue.Arn\n"
-            "        maxReceiveCount: 10\n",
+            "        maxReceiveCount: 10 # the function gives up at as many: IMAGE_RECEIVES\n",
             "",
         ),
         "ImageQueue: RedrivePolicy",
@@ -197,7 +201,7 @@ def test_cfn_lint_finds_every_planted_mistake_of_the_expanded_template() -> None
 
 
 SAM: list[tuple[str, Edit, str]] = [
-    ("unknown property of an event", swap("BatchSize: 5", "BatchSise: 5"), "BatchSise"),
+    ("unknown property of an event", swap("BatchSize: 10", "BatchSise: 10"), "BatchSise"),
     (
         "unknown policy template",
         swap("SQSSendMessagePolicy:", "SQSSendMessagesPolicy:"),
@@ -224,7 +228,7 @@ def test_the_script_says_that_the_template_is_in_order() -> None:
 
 def test_the_script_fails_with_readable_findings(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
-    broken.write_text(swap("BatchSize: 5", "BatchSise: 5")(TEXT))
+    broken.write_text(swap("BatchSize: 10", "BatchSise: 10")(TEXT))
     answer = _run(str(broken))
     assert answer.returncode == 1
     assert answer.stdout.splitlines()[0].startswith("broken.yaml: SAM refuses the template: ")

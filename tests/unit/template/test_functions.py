@@ -20,7 +20,13 @@ PREPARATION = {
 TOLD = {
     "api": set[str](),
     "deploy_model": {"SERVED_DATASET", "ENDPOINT_INSTANCE_TYPE", "ENDPOINT_INSTANCE_COUNT"},
-    "detect_objects": {"IMAGE_QUEUE_URL", "SCORE_THRESHOLD"},
+    "detect_objects": {
+        "IMAGE_QUEUE_URL",
+        "IMAGE_DEAD_LETTER_QUEUE_URL",
+        "IMAGE_RECEIVES",
+        "DETECT_THREADS",
+        "SCORE_THRESHOLD",
+    },
     "reconcile_endpoint": {"IMAGE_MAPPING_ID", "KEEP_CONFIGS"},
     "record_failure": set[str](),
     "resume_runs": set[str](),
@@ -129,3 +135,10 @@ def test_a_batch_of_data_set_changes_is_large_enough_for_an_upload_of_loose_file
 def test_a_function_folder_has_nothing_to_install(function: str) -> None:
     folder: Path = FUNCTIONS / function
     assert [path.name for path in folder.iterdir() if path.name.startswith("requirements")] == []
+
+
+def test_detect_objects_gives_up_when_the_queue_does(stack: Stack) -> None:
+    queue = stack.properties("ImageQueue")
+    told = stack.environment("DetectObjectsFunction")
+    assert told["IMAGE_RECEIVES"] == str(queue["RedrivePolicy"]["maxReceiveCount"])
+    assert told["IMAGE_DEAD_LETTER_QUEUE_URL"] == "ImageDeadLetterQueue"

@@ -120,7 +120,7 @@ def test_only_those_who_start_jobs_or_make_models_pass_the_role_and_only_to_sage
 
 def test_events_are_put_under_this_application_s_name_only(stack: Stack) -> None:
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
-    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot") == {*STEPS, "Api"}
+    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot") == {*STEPS, "Api", "DetectObjects"}
     assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot2") == set()
 
 
@@ -129,6 +129,7 @@ def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
     dead = stack.arn("CommandDeadLetterQueue")
     assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining"}
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("DatasetQueue")) == {"StartPreprocessing"}
+    assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageDeadLetterQueue")) == {"DetectObjects"}
     assert those_who_may(stack, "sqs:ChangeMessageVisibility", stack.arn("ImageQueue")) == {"DetectObjects"}
 
 

@@ -115,7 +115,7 @@ LOCAL_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:lo
         ("Epochs", ["0", "1", "240"], ["-1", "1.5", "007", ""]),
         ("MaxTrainingSeconds", ["60", "86400"], ["0", "1e3", ""]),
         ("MinimumMap50", ["0", "0.5", "1", "1.0"], [".5", "1.5", "0.", "50%", ""]),
-        ("ScoreThreshold", ["0.25"], ["-0.1", "2"]),
+        ("ScoreThreshold", ["0.25", "evaluated"], ["-0.1", "2", "best", ""]),
         ("RetrainingSchedule", ["", "rate(7 days)", "cron(0 3 ? * SUN *)"], ["7 days", "rate()", "every(1 day)"]),
         ("NotificationEmail", ["", "me@example.org"], ["me", "me@example", "a b@example.org"]),
     ],

@@ -1,6 +1,7 @@
 """One look at an image: from the bytes in the bucket to the document that describes them."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,17 +25,21 @@ from dropspot.images import (
 from dropspot.ports import Inference, ObjectStore
 from dropspot.runs import Run
 from dropspot.sniff import PAYLOAD_LIMIT, PIXEL_LIMIT, sniff
+from dropspot.thresholds import class_thresholds, global_threshold
 
 OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
+
+# Images of a batch are looked at together, but decoded one at a time: a picture of PIXEL_LIMIT takes 400 MB meanwhile.
+_normalising = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """What a look needs: whom to ask, and what to keep of the answer."""
+    """What a look needs: whom to ask, and what to keep of the answer (`score_threshold`: a number, or `evaluated`)."""
 
     app_name: str
     endpoint_name: str
-    score_threshold: float
+    score_threshold: str
     store: ObjectStore
     inference: Inference
     now: Callable[[], datetime]
@@ -54,8 +59,7 @@ class Looker:
         except InvalidInputError as error:
             return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error)), self.now())
         run = answering_run(self.store, self.app_name, answer)
-        classes = class_names(self.store, run)  # type: ignore[arg-type]  # stores hash by identity
-        model = Model(run.run_id, run.endpoint_config, classes, self.score_threshold)
+        model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
         return detected_document(seen, model, json.loads(answer.body)["prediction"], self.now())
 
 
@@ -76,7 +80,8 @@ def prepared(picture: Picture, body: bytes) -> tuple[Picture, bytes]:
 
     from dropspot_imaging.normalising import normalise  # noqa: PLC0415  deferred: most pictures need no Pillow
 
-    image = normalise(body, payload_limit=PAYLOAD_LIMIT, pixel_limit=PIXEL_LIMIT)
+    with _normalising:
+        image = normalise(body, payload_limit=PAYLOAD_LIMIT, pixel_limit=PIXEL_LIMIT)
     return replace(picture, content_type=image.content_type, width=image.width, height=image.height), image.jpeg
 
 
@@ -93,6 +98,8 @@ def _measured(picture: Picture, body: bytes) -> Picture:
 
 
 @lru_cache(maxsize=16)
-def class_names(store: ObjectStore, run: Run) -> tuple[str, ...]:
-    """Return the names of the run's classes, in the order of their ids; a run's document never changes."""
-    return tuple(documents.read(store, run.key("prepared", "classes.json"))["classes"])
+def served_model(store: ObjectStore, run: Run, score_threshold: str) -> Model:
+    """Return what documents say of the run's model; its class names and its evaluation never change."""
+    classes = tuple(documents.read(store, run.key("prepared", "classes.json"))["classes"])
+    thresholds = class_thresholds(store, run, score_threshold, classes)
+    return Model(run.run_id, run.endpoint_config, classes, global_threshold(score_threshold), thresholds)

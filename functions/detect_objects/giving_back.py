@@ -1,0 +1,26 @@
+"""What becomes of a message whose image could not be dealt with now: how long it rests, and why it is given up."""
+
+import random
+
+from dropspot.errors import NotFoundError
+from dropspot.failures import one_sentence
+
+FIRST_SECONDS = 2
+FIRST_SECONDS_WITHOUT_ENDPOINT = 30  # the queue is closed while no endpoint is in service, but that takes effect late
+LONGEST_SECONDS = 900
+
+
+def rest_seconds(error: BaseException, receives: int) -> int:
+    """Return how long a message rests that was received so often: each time twice as long, and at random between.
+
+    What was throttled together must not come back together, hence a rest of anything from half of that time.
+    """
+    first = FIRST_SECONDS_WITHOUT_ENDPOINT if isinstance(error, NotFoundError) else FIRST_SECONDS
+    longest = min(first * 2 ** min(receives - 1, 20), LONGEST_SECONDS)
+    return round(random.uniform(longest / 2, longest))  # noqa: S311  # no secret
+
+
+def reason(error: BaseException) -> tuple[str, str]:
+    """Return the error's code and its sentence, as a message's attributes may carry them."""
+    sentence = "".join(letter if letter.isprintable() else "?" for letter in one_sentence(str(error)))
+    return type(error).__name__, sentence or type(error).__name__

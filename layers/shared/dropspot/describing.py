@@ -1,0 +1,146 @@
+"""The protocol that keeps one document for every image, of its newest version, whatever happens when.
+
+A new image takes four requests of S3: its document is looked for, the image read, the document written, and the image
+looked at once more. One that is described already takes two.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from dropspot import documents, images
+from dropspot.errors import NotFoundError, TransientError
+from dropspot.image_events import ImageEvent
+from dropspot.images import ImageRef, Picture
+from dropspot.looking import OBJECT_LIMIT, too_large
+from dropspot.ports import ObjectStore, StoredBytes
+
+ATTEMPTS = 5
+
+
+class Outcome(Enum):
+    """What became of the image's document; the values are metrics."""
+
+    DETECTED = "ImagesDetected"
+    REJECTED = "ImagesRejected"
+    REMOVED = "ImagesRemoved"
+    UNCHANGED = "ImagesUnchanged"
+    IGNORED = "ObjectsIgnored"  # no image by rule
+    REFUSED = "ImagesRefused"  # its key leaves no room for a document's
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What was done about the object under the key, and its document as it stands now: None where there is none."""
+
+    outcome: Outcome
+    key: str
+    document: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """An image's way to its document.
+
+    `look` returns the document of a picture with these bytes, `champion` the id of the run in service.
+    """
+
+    store: ObjectStore
+    look: Callable[[Picture, bytes], dict[str, Any]]
+    champion: Callable[[], str | None]
+    now: Callable[[], datetime]
+
+    def bring_up_to_date(self, image: ImageRef, event: ImageEvent) -> Described:
+        """Make the document describe the image as it is now, not as the event has it.
+
+        Raises TransientError where the image kept changing, beside all that `look` raises.
+        """
+        for _ in range(ATTEMPTS):
+            described = self._attempt(image, event)
+            if described is not None:
+                return described
+        raise TransientError(f"describe s3://{image.bucket}/{image.key}: it changed {ATTEMPTS} times meanwhile")
+
+    def _attempt(self, image: ImageRef, event: ImageEvent) -> Described | None:
+        """Try once; return None where the image or its document changed meanwhile."""
+        # The document is read before the image: whoever writes it in between makes the write below fail.
+        present, document_etag = self._present(image)
+        if present is not None and event.may_be_of(present["image"]["etag"]):
+            # Nobody needs the bytes of an image that is described already.
+            etag = self.store.head(image.key)
+            if etag is not None and self._describes(present, etag, event):
+                return Described(Outcome.UNCHANGED, image.key, present)
+        try:
+            stored = self.store.read(image.key, limit=OBJECT_LIMIT)
+        except NotFoundError:
+            return self._removed(image, document_etag)
+        if present is not None and self._describes(present, stored.etag, event):
+            return Described(Outcome.UNCHANGED, image.key, present)
+        document = self._looked_at(image, stored, event)
+        # An equal document is left alone, so that a repeated event doesn't even make a new version of it.
+        is_same = present is not None and _content(present) == _content(document)
+        if not is_same and not documents.replace(self.store, image.detections_key, document, document_etag):
+            return None
+        # A deletion meanwhile found no document to remove, and its event may be done with: nobody else would notice.
+        if self.store.head(image.key) != stored.etag:
+            return None
+        outcome = Outcome.DETECTED if document["status"] == "detected" else Outcome.REJECTED
+        return Described(Outcome.UNCHANGED if is_same else outcome, image.key, document)
+
+    def _present(self, image: ImageRef) -> tuple[dict[str, Any] | None, str | None]:
+        """Return the image's document and its ETag; what is no such document has the ETag alone, to be replaced."""
+        try:
+            stored = self.store.read(image.detections_key)
+        except NotFoundError:
+            return None, None
+        return _understood(stored.body), stored.etag
+
+    def _removed(self, image: ImageRef, document_etag: str | None) -> Described | None:
+        """Remove the document of an image that is gone; None where the image came back meanwhile."""
+        if document_etag is not None:
+            self.store.delete(image.detections_key)
+            if self.store.head(image.key) is not None:
+                return None
+        return Described(Outcome.REMOVED, image.key, None)
+
+    def _looked_at(self, image: ImageRef, stored: StoredBytes, event: ImageEvent) -> dict[str, Any]:
+        sequencer = event.sequencer if event.is_of(stored.etag, stored.version_id) else None
+        picture = Picture(image, stored.etag, stored.version_id, stored.content_type, stored.size, sequencer)
+        return too_large(picture, self.now()) if stored.size > OBJECT_LIMIT else self.look(picture, stored.body)
+
+    def _describes(self, document: dict[str, Any], etag: str, event: ImageEvent) -> bool:
+        """Tell whether the document is the champion's word on this image: then nobody is asked, and nobody paid."""
+        described = document["image"]
+        if event.anew or described["etag"] != etag or document["model"] is None:
+            return False
+        # The same bytes uploaded again are a version of their own, which the document shall name.
+        if event.is_creation and event.etag == etag and event.version_id != described["version_id"]:
+            return False
+        return bool(document["model"]["run_id"] == self.champion())
+
+
+def _understood(body: bytes) -> dict[str, Any] | None:
+    """Return the document, None where the bytes are none of ours."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    match document:
+        case {
+            "schema": images.SCHEMA,
+            "status": str(),
+            "image": {"etag": str(), "version_id": str() | None},
+            "model": {"run_id": str()} | None,
+            "detections": list(),
+        }:
+            return dict(document)
+    return None
+
+
+def _content(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a document says; when, and by which event, is no part of it."""
+    image = {name: value for name, value in document["image"].items() if name != "sequencer"}
+    return {name: value for name, value in document.items() if name != "created_at"} | {"image": image}

@@ -1,0 +1,65 @@
+"""Events about images: S3's, that one was created or deleted, and our own, that one was looked at."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dropspot.images import ImageRef
+
+IMAGE_DETECTED = "Image Detected"
+IMAGE_REJECTED = "Image Rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEvent:
+    """What S3's event says of its object, which need not be what lies in the bucket by now."""
+
+    key: str
+    is_creation: bool
+    etag: str | None
+    version_id: str | None
+    sequencer: str | None
+    anew: bool = False  # asked for by look_again: also where the document says everything already
+
+    @classmethod
+    def from_message(cls, body: str) -> "ImageEvent":
+        """Return the event of an SQS message that EventBridge delivered. S3 states keys verbatim there: no decoding."""
+        event = json.loads(body)
+        found = event["detail"]["object"]
+        return cls(
+            key=found["key"],
+            is_creation=event["detail-type"] == "Object Created",
+            etag=found.get("etag"),
+            version_id=found.get("version-id"),
+            sequencer=found.get("sequencer"),
+            anew=event["detail"].get("anew") is True,
+        )
+
+    def is_of(self, etag: str, version_id: str | None) -> bool:
+        """Tell whether the event announced this very version."""
+        return self.is_creation and self.etag == etag and self.version_id in {None, version_id}
+
+    def may_be_of(self, etag: str) -> bool:
+        """Tell whether the object with this ETag may be the newest, for all that the event says."""
+        return not self.is_creation or self.etag in {None, etag}
+
+
+def announcement(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the event that tells of an image's new document, as detail type and detail.
+
+    `counts` says how many objects of each label were detected; a rejection has its `code` and no run.
+    """
+    image, model, rejection = document["image"], document["model"], document["rejection"]
+    detail = {
+        "bucket": image["bucket"],
+        "key": image["key"],
+        "etag": image["etag"],
+        "version_id": image["version_id"],
+        "document_key": ImageRef.from_key(image["bucket"], image["key"]).detections_key,
+        "run_id": model and model["run_id"],
+        "counts": dict(Counter(found["label"] for found in document["detections"])),
+        "code": rejection and rejection["code"],
+    }
+    return (IMAGE_REJECTED if rejection else IMAGE_DETECTED), detail

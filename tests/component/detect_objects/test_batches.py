@@ -1,0 +1,137 @@
+"""A batch's images in flight together, what is given back, what is given up, and what is asked of S3."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from handlers import FakeContext, load_logic
+from image_pipeline import DEAD_LETTER_QUEUE, KEY, QUEUE, RECEIVES, ROWS, RUN, Pipeline, app, picture
+
+from dropspot.errors import NotFoundError, TransientError
+from dropspot.images import ImageRef
+from dropspot.testing import MessageAside
+
+giving_back = load_logic("detect_objects", "giving_back")
+
+
+def counted(output: str) -> dict[str, float]:
+    """Return the metrics of the only invocation in the output, summed by name."""
+    (blob,) = [json.loads(line) for line in output.splitlines() if "_aws" in line]
+    names = [metric["Name"] for group in blob["_aws"]["CloudWatchMetrics"] for metric in group["Metrics"]]
+    return {name: sum(blob[name]) for name in names if name != "ColdStart"}
+
+
+def test_images_of_a_batch_are_in_flight_together_and_no_more_of_them_than_threads(pipeline: Pipeline) -> None:
+    together, most, lock = threading.Barrier(4), [0, 0], threading.Lock()
+
+    def predict(image: bytes) -> Any:
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        together.wait(timeout=10)  # goes on only when four are there at once
+        with lock:
+            most[0] -= 1
+        return ROWS
+
+    pipeline.serve(RUN, predict)
+    events = [pipeline.upload(picture(number + 8, 8), f"images/{number}.jpg") for number in range(8)]
+    assert pipeline.handle(*events) == []
+    assert most[1] == 4
+    assert [pipeline.document(f"images/{number}.jpg")["image"]["width"] for number in range(8)] == [*range(8, 16)]
+
+
+def test_logs_and_metrics_of_a_batch_tell_of_each_image(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def predict(image: bytes) -> Any:
+        time.sleep(0.001)
+        if image == picture(15, 8):
+            raise TransientError("invoke dropspot-endpoint: ThrottlingException")
+        return ROWS
+
+    pipeline.serve(RUN, predict)
+    events = [pipeline.upload(picture(number + 8, 8), f"images/{number}.jpg") for number in range(8)]
+    events += [pipeline.upload(b"no picture", "images/text.jpg"), pipeline.upload(b"", "images/.DS_Store")]
+    assert pipeline.handle(*events) == ["message-7"]
+    told = [vars(record) for record in caplog.records]
+    assert {entry["image"]: entry["outcome"] for entry in told if entry["msg"] == "Image processed"} == {
+        f"images/{number}.jpg": "ImagesDetected" for number in range(7)
+    } | {
+        "images/text.jpg": "ImagesRejected",
+        "images/.DS_Store": "ObjectsIgnored",
+    }
+    (failed,) = [entry for entry in told if entry["levelname"] == "ERROR"]
+    assert (failed["message_id"], failed["receives"]) == ("message-7", 1)
+    assert "ThrottlingException" in str(failed["exc_info"])
+    counts = {"ImagesDetected": 7, "ImagesRejected": 1, "ObjectsIgnored": 1, "ImagesFailed": 1}
+    assert counted(capsys.readouterr().out) == counts
+
+
+def test_a_failed_image_rests_longer_each_time_and_at_random(pipeline: Pipeline) -> None:
+    def predict(image: bytes) -> Any:
+        raise TransientError("throttled")
+
+    pipeline.serve(RUN, predict)
+    event = pipeline.upload(picture())
+    for receives in range(1, RECEIVES):
+        assert len(pipeline.handle(event, receives=receives)) == 1
+    rests = [postponed.seconds for postponed in pipeline.services.queues.postponed]
+    assert [postponed.queue_url for postponed in pipeline.services.queues.postponed] == [QUEUE] * 9
+    for number, rest in enumerate(rests):
+        assert 2**number <= rest <= 2 ** (number + 1)
+    assert len({giving_back.rest_seconds(TransientError(""), 9) for _ in range(50)}) > 10
+    assert giving_back.rest_seconds(NotFoundError(""), 1000) <= giving_back.LONGEST_SECONDS
+
+
+def test_what_is_given_up_lies_in_the_dead_letter_queue_with_its_reason(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict(image: bytes) -> Any:
+        raise TransientError("invoke dropspot-endpoint: the model's\x00 container answered 500:\n\ud800")
+
+    pipeline.serve(RUN, predict)
+    event = pipeline.upload(picture())
+    assert pipeline.handle(event, receives=RECEIVES) == []
+    reason = "invoke dropspot-endpoint: the model's? container answered 500: ?"
+    assert pipeline.services.queues.aside == [
+        MessageAside(DEAD_LETTER_QUEUE, json.dumps(event), "TransientError", reason)
+    ]
+    assert pipeline.services.queues.postponed == []
+    assert counted(capsys.readouterr().out) == {"ImagesFailed": 1, "ImagesGivenUp": 1}
+    assert pipeline.store.keys("detections/") == []
+
+
+def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda self: app.RESERVED_MILLISECONDS - 1)
+    assert pipeline.handle(pipeline.upload(picture())) == ["message-0"]
+    assert pipeline.services.inference.images == []
+
+
+def test_a_new_image_takes_four_requests_of_s3_and_a_described_one_two(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, image = list[str](), ImageRef.from_key("the-bucket", KEY)
+
+    def counting(name: str) -> Any:
+        original = getattr(pipeline.store, name)
+
+        def call(key: str, *arguments: Any, **named: Any) -> Any:
+            if (name, key) != ("head", image.detections_key):  # the memory's own, of a conditional write
+                asked.append(f"{name} {key.partition('/')[0]}")
+            return original(key, *arguments, **named)
+
+        return call
+
+    warm = pipeline.upload(picture(), "images/first.jpg")
+    assert pipeline.handle(warm) == []  # the model's class names are read once
+    event = pipeline.upload(picture())
+    for name in ("read", "head", "write", "delete", "objects"):
+        monkeypatch.setattr(pipeline.store, name, counting(name))
+    assert pipeline.handle(event) == []
+    assert asked == ["read detections", "read images", "write detections", "head images"]
+    asked.clear()
+    assert pipeline.handle(event) == []
+    assert asked == ["read detections", "head images", "read endpoint"]
+    assert pipeline.document(KEY)["status"] == "detected"
