@@ -17,7 +17,7 @@ import botocore.session
 from ministack import app
 from ministack.core import lambda_runtime, router
 
-from dropspot_local import authorization, cloudformation, invocations
+from dropspot_local import alarms, authorization, cloudformation, invocations
 from dropspot_local.sagemaker.plugin import SageMakerPlugin
 
 PINNED_VERSION = "1.5.33"
@@ -37,6 +37,18 @@ NEEDED = {
     "ministack.core.responses": ("get_account_id", "get_region"),
     "ministack.core.router": ("_KNOWN_AWS_SERVICE_NAMES",),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
+    "ministack.services.cloudwatch": (
+        "_calc_stats",
+        "_dims_key",
+        "_dispatch_alarm_actions",
+        "_evaluate_alarm",
+        "_evaluate_all_alarms",
+        "_evaluate_parent_alarms",
+        "_metrics",
+        "_record_history",
+        "_stat_value",
+        "record_metric",
+    ),
     "ministack.services.eventbridge": ("_dispatch_to_lambda", "_put_events"),
     "ministack.services.iam": ("_roles",),
     "ministack.services.lambda_svc": (
@@ -82,6 +94,7 @@ def install(root: Path, sagemaker: SageMakerPlugin) -> None:
     invocations.deliver_events_asynchronously()
     cloudformation.restore_dropped_properties()
     cloudformation.provide_model_package_groups(sagemaker.administer)
+    alarms.evaluate_alarms_as_cloudwatch()
     authorization.name_lambda_actions()
     authorization.name_sources_of_events()
     authorization.count_loopback_as_secure()

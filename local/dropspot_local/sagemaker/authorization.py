@@ -81,6 +81,16 @@ def check_role(arn: str) -> None:
     )
 
 
+def check_role_may_describe(site: Site, role: str, alarm: str) -> None:
+    """Refuse a role that may not look at a CloudWatch alarm: guardrails watch alarms under it."""
+    arn = f"arn:aws:cloudwatch:{site.region}:{site.account}:alarm:{alarm}"
+    session = Caller(role_session(site, role, "guardrails").access_key)
+    try:
+        _enforce(site, session, "cloudwatch:DescribeAlarms", arn, {})
+    except ServiceError as error:
+        raise validation(f"The execution role {role} can't watch the alarm {alarm}. {error.message}") from None
+
+
 def _listed(value: Any) -> list[Any]:
     """Policies may leave out the brackets of a list with one element."""
     return value if isinstance(value, list) else [value]

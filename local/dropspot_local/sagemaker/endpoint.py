@@ -1,17 +1,21 @@
-"""One endpoint: the fleet that answers, and the one change that may be under way."""
+"""One endpoint: the fleet that answers, the one that may be on its way in, and the one change that may be under way."""
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
 from dropspot_local.sagemaker import events
 from dropspot_local.sagemaker.clients import Clients
-from dropspot_local.sagemaker.fleet import Fleet, FleetError
+from dropspot_local.sagemaker.deployment import Deployment, variant_status
+from dropspot_local.sagemaker.fleet import Fleet, FleetError, described
+from dropspot_local.sagemaker.guardrails import Alarms, Policy
 from dropspot_local.sagemaker.jobs import INTERNAL_ERROR
 from dropspot_local.sagemaker.state import Record, Records, Site
 
@@ -26,6 +30,7 @@ class Endpoint:
     def __init__(self, site: Site, records: Records, clients: Clients, record: Record) -> None:
         self.site, self.records, self.clients, self.record = site, records, clients, record
         self.fleet: Fleet | None = None
+        self._green: tuple[Fleet, float] | None = None  # the new fleet during an update, and its share of the traffic
         self._coming: Fleet | None = None
         self._closed = threading.Event()
         self._worker: threading.Thread | None = None
@@ -51,6 +56,27 @@ class Endpoint:
         if not self._closed.is_set():
             events.emit("endpoint", self.record["EndpointArn"], detail)
 
+    @contextmanager
+    def serving(self, variant: str | None) -> Iterator[Fleet | None]:
+        """The fleet for one request, by the traffic's shares or by the variant asked; it isn't ended meanwhile."""
+        with self.records.lock:
+            fleet = self._chosen(variant)
+            if fleet is not None:
+                fleet.enter()
+        try:
+            yield fleet
+        finally:
+            if fleet is not None:
+                fleet.leave()
+
+    def _chosen(self, variant: str | None) -> Fleet | None:
+        if self._green is None or self._green[1] == 0:
+            return self.fleet
+        green, share = self._green
+        fleets = [green, self.fleet] if random.random() < share else [self.fleet, green]  # noqa: S311 - traffic, no secret
+        able = [fleet for fleet in fleets if fleet is not None and (variant is None or variant in fleet.servers)]
+        return able[0] if able else self.fleet
+
     def bring_up(self, config: Record, served: dict[str, Record]) -> None:
         """Creation: InService once the fleet is healthy, else Failed."""
         try:
@@ -60,33 +86,48 @@ class Endpoint:
             return
         with self.records.lock:
             self.fleet = fleet
-        self.update(EndpointStatus="InService", ProductionVariants=fleet.described())
+        self.update(EndpointStatus="InService", ProductionVariants=described(fleet.config))
         self._watch()
 
-    def replace(self, config: Record, served: dict[str, Record]) -> None:
-        """Update, blue/green: traffic moves once the new fleet is healthy. When it never is, the old one serves on."""
+    def replace(self, config: Record, served: dict[str, Record], policy: Policy) -> None:
+        """Update: traffic moves to the new fleet as the policy says, and back to the old one when that goes wrong."""
+        begun, deadline = time.time(), time.monotonic() + policy.timeout_seconds
+        total = policy.shifts[-1].total
+
+        def say(status: str, message: str, instances: int) -> None:
+            variants = [
+                variant | {"CurrentInstanceCount": instances, "VariantStatus": variant_status(status, message)}
+                for variant in described(config)
+            ]
+            self._pending({"EndpointConfigName": config["EndpointConfigName"], "StartTime": begun}, variants)
+
+        say("Creating", f"Launching {total} instance(s).", 0)
         try:
-            fleet = self._started(config, served)
+            green = self._started(config, served)
         except FleetError as error:
-            with self.records.lock:
-                was_serving = self.fleet is not None
-            if was_serving:
-                self.update(EndpointStatus="RollingBack")
-                self.update(EndpointStatus="InService", FailureReason=str(error))
-            else:
-                self.update(EndpointStatus="Failed", FailureReason=str(error))
+            self._roll_back(None, None, str(error))
+            return
+        deployment = Deployment(
+            policy,
+            Alarms(self.clients["cloudwatch"], policy.alarms),
+            deadline,
+            route=lambda share: self._route(green, share),
+            say=say,
+            closed=self._closed,
+        )
+        if reason := deployment.run():
+            self._roll_back(green, deployment, reason)
             return
         with self.records.lock:
-            old, self.fleet = self.fleet, fleet
+            old, self.fleet, self._green = self.fleet, green, None
             self.record.pop("FailureReason", None)
+            self.record.pop("PendingDeploymentSummary", None)
         self.update(
             EndpointStatus="InService",
             EndpointConfigName=config["EndpointConfigName"],
-            ProductionVariants=fleet.described(),
+            ProductionVariants=described(green.config),
         )
-        if old is None:
-            self._watch()
-        else:
+        if old is not None:
             old.drain(60)
             old.close(30)
 
@@ -107,8 +148,33 @@ class Endpoint:
             self._coming.cancel()
         if self._worker is not None:
             self._worker.join(timeout=seconds)
-        if self.fleet is not None:
-            self.fleet.close(2)
+        for fleet in (self.fleet, self._green and self._green[0]):
+            if fleet is not None:
+                fleet.close(2)
+
+    def _route(self, green: Fleet, share: float) -> None:
+        with self.records.lock:
+            self._green = (green, share)
+
+    def _roll_back(self, green: Fleet | None, deployment: Deployment | None, reason: str) -> None:
+        """Leave the endpoint to its old fleet and configuration."""
+        self.update(EndpointStatus="RollingBack")
+        if deployment is not None:
+            deployment.roll_back()
+        with self.records.lock:
+            self._green = None
+            self.record.pop("PendingDeploymentSummary", None)
+        if green is not None:
+            green.drain(60)
+            green.close(30)
+        self.update(EndpointStatus="InService", FailureReason=reason)
+
+    def _pending(self, summary: Record, variants: list[Record]) -> None:
+        with self.records.lock:
+            self.record["PendingDeploymentSummary"] = summary | {"ProductionVariants": variants}
+            detail = events.deployment_detail(self.record)
+        if not self._closed.is_set():
+            events.emit("deployment", self.record["EndpointArn"], detail)
 
     def _started(self, config: Record, served: dict[str, Record]) -> Fleet:
         fleet = Fleet(self.site, self.clients, self.record["EndpointName"], config, served)
@@ -125,7 +191,10 @@ class Endpoint:
     def _watch(self) -> None:
         def watch() -> None:
             while not self._closed.wait(WATCH_SECONDS):
-                if self.fleet is not None:
-                    self.fleet.keep_running()
+                with self.records.lock:
+                    fleets = [self.fleet, self._green and self._green[0]]
+                for fleet in fleets:
+                    if fleet is not None:
+                        fleet.keep_running()
 
         threading.Thread(target=watch, daemon=True).start()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from dropspot_local.sagemaker import models
+from dropspot_local.sagemaker import guardrails, models
+from dropspot_local.sagemaker.authorization import check_role_may_describe
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.endpoint import Endpoint
 from dropspot_local.sagemaker.errors import validation
@@ -80,11 +82,23 @@ class Endpoints:
         with self._records.lock:
             record = self._record(name)
             self._refuse_while_changing("update", record)
+            if record["EndpointStatus"] != "InService":
+                raise validation(
+                    f'Cannot update endpoint "{record["EndpointArn"]}" in status {record["EndpointStatus"]}.'
+                )
             config, served = self._config_and_models(request["EndpointConfigName"])
+            config = guardrails.retained(config, request, record["ProductionVariants"])
+            deployment = self._deployment(request, record)
+            policy = guardrails.policy(deployment, smallest_fleet(config))
             endpoint = self._live[name]
+        self._check_alarms(policy, served)
+        with self._records.lock:
+            self._refuse_while_changing("update", record)
             record["EndpointStatus"] = "Updating"
+            if deployment:
+                record["LastDeploymentConfig"] = deployment
         endpoint.update(EndpointStatus="Updating")
-        endpoint.change(endpoint.replace, config, served)
+        endpoint.change(endpoint.replace, config, served, policy)
         return {"EndpointArn": record["EndpointArn"]}
 
     def delete(self, request: Record) -> Record:
@@ -109,11 +123,16 @@ class Endpoints:
         with self._records.lock:
             return dict(self._record(request["EndpointName"]))
 
-    def serving(self, name: str) -> Fleet | None:
-        """The fleet that answers for the endpoint; None when there is none."""
+    @contextmanager
+    def serving(self, name: str, variant: str | None = None) -> Iterator[Fleet | None]:
+        """The fleet that answers one request to the endpoint, kept until that is done; None when there is none."""
         with self._records.lock:
             endpoint = self._live.get(name)
-            return endpoint.fleet if endpoint else None
+        if endpoint is None:
+            yield None
+            return
+        with endpoint.serving(variant) as fleet:
+            yield fleet
 
     def abandon(self) -> list[Callable[[float], None]]:
         """What ends each endpoint, within so many seconds, because the cloud goes away."""
@@ -138,6 +157,27 @@ class Endpoints:
         return dict(config), {model: dict(models.find(self._site, self._records, model)) for model in wanted}
 
     @staticmethod
+    def _deployment(request: Record, record: Record) -> Record:
+        """The deployment's configuration: the request's own, or the last one where that shall be used again."""
+        if not request.get("RetainDeploymentConfig"):
+            return dict(request.get("DeploymentConfig", {}))
+        if "DeploymentConfig" in request:
+            raise validation("RetainDeploymentConfig can't be true where a DeploymentConfig is given.")
+        return dict(record.get("LastDeploymentConfig", {}))
+
+    def _check_alarms(self, policy: guardrails.Policy, served: dict[str, Record]) -> None:
+        """The execution role of every model must be allowed to look at the alarms, and the alarms must be there."""
+        for model in served.values():
+            for alarm in policy.alarms:
+                check_role_may_describe(self._site, model["ExecutionRoleArn"], alarm)
+        guardrails.Alarms(self._clients["cloudwatch"], policy.alarms).check_known()
+
+    @staticmethod
     def _refuse_while_changing(what: str, record: Record) -> None:
         if record["EndpointStatus"] in CHANGING:
             raise validation(f'Cannot {what} in-progress endpoint "{record["EndpointArn"]}".')
+
+
+def smallest_fleet(config: Record) -> int:
+    """The instances of the variant that has fewest: a deployment's batches must be possible for each."""
+    return min(int(variant["InitialInstanceCount"]) for variant in config["ProductionVariants"])

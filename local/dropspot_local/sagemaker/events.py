@@ -22,6 +22,7 @@ DETAIL_TYPES = {
     "training": "SageMaker Training Job State Change",
     "transform": "SageMaker Transform Job State Change",
     "endpoint": "SageMaker Endpoint State Change",
+    "deployment": "SageMaker Endpoint Deployment State Change",
     "model-package": "SageMaker Model Package State Change",
 }
 _TIMES = ("CreationTime", "LastModifiedTime")
@@ -136,6 +137,25 @@ def endpoint_detail(record: Record) -> dict[str, Any]:
     ]
     detail["EndpointStatus"] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", record["EndpointStatus"]).upper()
     return detail | {name: float(milliseconds(record[name])) for name in _TIMES} | {"Tags": {}}
+
+
+def deployment_detail(record: Record) -> dict[str, Any]:
+    """The detail of a deployment's event: the endpoint as it is, and the fleet that is on its way in."""
+    summary = record["PendingDeploymentSummary"]
+    variants = [
+        variant
+        | {
+            "VariantStatus": [
+                status | {"StartTime": milliseconds(status["StartTime"])} for status in variant["VariantStatus"]
+            ]
+        }
+        for variant in summary["ProductionVariants"]
+    ]
+    return endpoint_detail(record) | {
+        "ProductionVariants": record.get("ProductionVariants", []),
+        "PendingDeploymentSummary": summary
+        | {"StartTime": milliseconds(summary["StartTime"]), "ProductionVariants": variants},
+    }
 
 
 def model_package_detail(record: Record) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import logging
 import random
 import threading
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 from dropspot_local.images import UnknownImageError
 from dropspot_local.sagemaker.authorization import role_session
@@ -78,16 +76,16 @@ class Fleet:
         weights = [self._variants[name].get("InitialVariantWeight", 1.0) for name in names]
         return random.choices(names, weights if any(weights) else None)[0]  # noqa: S311 - traffic, no secret
 
-    def request(self, variant: str, ask: Callable[[ModelServer], Any]) -> Any:
-        """Ask the variant's server; the fleet isn't ended before the answer is there."""
+    def enter(self) -> None:
+        """Note a request on its way to this fleet, which isn't ended before the request has left."""
         with self._idle:
             self._requests += 1
-        try:
-            return ask(self.servers[variant])
-        finally:
-            with self._idle:
-                self._requests -= 1
-                self._idle.notify_all()
+
+    def leave(self) -> None:
+        """Note that a request has its answer."""
+        with self._idle:
+            self._requests -= 1
+            self._idle.notify_all()
 
     def drain(self, seconds: float) -> None:
         """Wait until no request is under way."""
@@ -106,18 +104,19 @@ class Fleet:
         for log in self._logs:
             log.close()
 
-    def described(self) -> list[Record]:
-        """As DescribeEndpoint's ProductionVariants."""
-        return [
-            {
-                "VariantName": name,
-                "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
-                "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
-                "CurrentInstanceCount": variant.get("InitialInstanceCount", 1),
-                "DesiredInstanceCount": variant.get("InitialInstanceCount", 1),
-            }
-            for name, variant in self._variants.items()
-        ]
-
     def _health_seconds(self, variant: str) -> float:
         return float(self._variants[variant].get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_HEALTH_SECONDS))
+
+
+def described(config: Record) -> list[Record]:
+    """A configuration's variants as DescribeEndpoint's ProductionVariants."""
+    return [
+        {
+            "VariantName": variant["VariantName"],
+            "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
+            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+            "CurrentInstanceCount": variant.get("InitialInstanceCount", 1),
+            "DesiredInstanceCount": variant.get("InitialInstanceCount", 1),
+        }
+        for variant in config["ProductionVariants"]
+    ]

@@ -21,6 +21,7 @@ def _paths(names: str, **below: str) -> set[str]:
 
 
 _TAGS = "Key Value"
+_SIZE = "Type Value"
 _VPC = "SecurityGroupIds Subnets"
 _CONTAINERS = {"InferenceSpecification__Containers": "Image ImageDigest ModelDataUrl Environment ContainerHostname"}
 _PACKAGE_CHANGES = _paths(
@@ -88,8 +89,16 @@ HONOURED = {
     "UpdateModelPackage": _PACKAGE_CHANGES
     | _paths("ModelPackageArn ModelApprovalStatus ApprovalDescription CustomerMetadataPropertiesToRemove"),
     "UpdateEndpoint": _paths(
-        "EndpointName EndpointConfigName RetainAllVariantProperties",
-        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="Type",
+        "EndpointName EndpointConfigName RetainAllVariantProperties RetainDeploymentConfig",
+        ExcludeRetainedVariantProperties="VariantPropertyType",
+        DeploymentConfig__BlueGreenUpdatePolicy="TerminationWaitInSeconds MaximumExecutionTimeoutInSeconds",
+        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="Type WaitIntervalInSeconds",
+        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration__CanarySize=_SIZE,
+        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration__LinearStepSize=_SIZE,
+        DeploymentConfig__RollingUpdatePolicy="WaitIntervalInSeconds MaximumExecutionTimeoutInSeconds",
+        DeploymentConfig__RollingUpdatePolicy__MaximumBatchSize=_SIZE,
+        DeploymentConfig__RollingUpdatePolicy__RollbackMaximumBatchSize=_SIZE,
+        DeploymentConfig__AutoRollbackConfiguration__Alarms="AlarmName",
     ),
 }
 CARRIED = {
@@ -120,12 +129,7 @@ CARRIED = {
     "CreateModelPackageGroup": _paths(""),
     "CreateModelPackage": _paths("SkipModelValidation"),
     "UpdateModelPackage": _paths(""),
-    # With one process for each variant the traffic moves at once, and there is nothing to wait for.
-    "UpdateEndpoint": _paths(
-        "",
-        DeploymentConfig__BlueGreenUpdatePolicy="TerminationWaitInSeconds MaximumExecutionTimeoutInSeconds",
-        DeploymentConfig__BlueGreenUpdatePolicy__TrafficRoutingConfiguration="WaitIntervalInSeconds",
-    ),
+    "UpdateEndpoint": _paths(""),
 }
 ONLY: dict[str, set[Any]] = {
     "ProcessingInputs.AppManaged": {False},
@@ -143,8 +147,7 @@ ONLY: dict[str, set[Any]] = {
     "TransformInput.SplitType": {"None"},
     "TransformOutput.AssembleWith": {"None"},
     "PrimaryContainer.Mode": {"SingleModel"},
-    "RetainAllVariantProperties": {False},
-    "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.Type": {"ALL_AT_ONCE"},
+    "ExcludeRetainedVariantProperties.VariantPropertyType": {"DesiredInstanceCount", "DesiredWeight"},
 }
 """The values that are implemented, for parameters of which only some are."""
 

@@ -157,7 +157,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     try:
         found = Aws(running.endpoint_url)
         found["s3"].create_bucket(Bucket=BUCKET)
-        found.role = make_role(found, "jobs", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+        allowed = {"Effect": "Allow", "Action": ["s3:*", "cloudwatch:DescribeAlarms"], "Resource": "*"}
+        found.role = make_role(found, "jobs", allowed)
         yield found
     finally:
         cloud.stop(root)

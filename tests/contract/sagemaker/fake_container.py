@@ -120,6 +120,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os._exit(3)
         if body.startswith(b"sleep "):
             time.sleep(float(body[6:]))
+        if "REFUSE" in os.environ:
+            self.answer(int(os.environ["REFUSE"]), b"refused by order")
+            return
         if body.startswith(b"status "):
             self.answer(int(body[7:]), b"refused: " + body)
             return

@@ -13,7 +13,9 @@ BUCKET = "contract-bucket"
 
 
 def statuses(events, name: str) -> list[str]:
-    return [event["detail"]["EndpointStatus"] for event in events() if event["detail"]["EndpointName"] == name]
+    kind = "SageMaker Endpoint State Change"
+    heard = [event["detail"] for event in events() if event["detail-type"] == kind]
+    return [detail["EndpointStatus"] for detail in heard if detail["EndpointName"] == name]
 
 
 def artifact(aws, key: str, **files: bytes) -> str:
@@ -149,6 +151,8 @@ def test_a_container_that_never_gets_healthy_fails_the_creation(aws, events):
     assert statuses(events, name) == ["CREATING", "FAILED"]
     with pytest.raises(ClientError, match="not found"):
         aws.ask(name)
+    with pytest.raises(ClientError, match=r"Cannot update endpoint .* in status Failed"):
+        aws["sagemaker"].update_endpoint(EndpointName=name, EndpointConfigName=endpoint["EndpointConfigName"])
     aws["sagemaker"].delete_endpoint(EndpointName=name)
 
 

@@ -206,3 +206,28 @@ def test_registering_a_model_needs_the_right_to_its_group_and_to_its_packages(aw
         action="sagemaker:DeleteModelPackageGroup",
         resource=f"{ARN}:model-package-group/{group}",
     )
+
+
+def test_the_execution_role_must_be_allowed_to_watch_a_deployments_alarms(aws):
+    """Auto-Rollback Configuration and Monitoring: the execution role needs cloudwatch:DescribeAlarms."""
+    blind = role_for(aws, aws.name("blind"), allow("s3:*", "*"))
+    model, name, alarm = aws.name("model"), aws.name("endpoint"), aws.name("alarm")
+    image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/fake:1"
+    aws["sagemaker"].create_model(ModelName=model, PrimaryContainer={"Image": image}, ExecutionRoleArn=blind)
+    config = aws.config(aws.name("config"), model)
+    aws.endpoint(name, config)
+    aws["cloudwatch"].put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocations",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    guarded = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}}
+    arn = f"arn:aws:cloudwatch:us-east-1:000000000000:alarm:{alarm}"
+    with pytest.raises(ClientError) as error:
+        aws["sagemaker"].update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=guarded)
+    assert f"is not authorized to perform: cloudwatch:DescribeAlarms on resource: {arn}" in str(error.value)
