@@ -78,6 +78,11 @@ class Job(ABC):
         """InProgress, Stopping, or one of ENDED."""
         return str(self.record[f"{self.prefix}Status"])
 
+    @property
+    def grace_seconds(self) -> float:
+        """What a container that is stopped gets between SIGTERM and SIGKILL."""
+        return STOP_GRACE_SECONDS
+
     def start(self) -> None:
         """Begin; the call returns at once."""
         self._thread.start()
@@ -168,7 +173,7 @@ class Job(ABC):
                 write(f"{command[0]}: {error.strerror}")
                 raise JobFailedError(f"ClientError: {command[0]} could not be started: {error.strerror}") from error
             ended = process.wait(seconds, self.stop_requested, *broken_off)
-            process.end(2 if self.abandoned else STOP_GRACE_SECONDS)
+            process.end(2 if self.abandoned else self.grace_seconds)
             return process.exit_code if ended else None
         finally:
             log.close()

@@ -19,6 +19,8 @@ from dropspot_local.sagemaker.errors import Response, ServiceError
 from dropspot_local.sagemaker.service import Service
 from dropspot_local.sagemaker.state import Record, Site
 
+CONTROL = "EmbeddedCloud"
+"""The target of operations that only this cloud has, where SageMaker's begin with its name."""
 THREADS = 64
 """Requests at work at once: invocations wait for a container up to a minute, so they need threads of their own."""
 
@@ -55,6 +57,7 @@ class SageMakerPlugin:
         endpoint = runtime.endpoint_name(method, path)
         if endpoint is not None:
             try:
+                service.faults.check("InvokeEndpoint", {})
                 authorize_invocation(service.site, caller, endpoint)
                 return runtime.invoke(service.endpoints, service.site.account, endpoint, headers, body)
             except ServiceError as error:
@@ -66,7 +69,7 @@ class SageMakerPlugin:
             return error.control_plane_response()
 
     def _call(self, service: Service, caller: Caller, headers: dict[str, str], body: bytes, path: str) -> object:
-        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        target, _, operation = headers.get("x-amz-target", "").rpartition(".")
         if not operation:
             raise ServiceError("UnknownOperationException", f"The embedded cloud doesn't support SageMaker's {path}.")
         try:
@@ -75,6 +78,8 @@ class SageMakerPlugin:
             raise ServiceError("SerializationException", f"The request isn't JSON: {error}") from None
         if not isinstance(request, dict):
             raise ServiceError("SerializationException", "The request must be a JSON object.")
+        if target == CONTROL:
+            return service.control(operation, request, caller)
         return service.call(operation, request, caller)
 
     def _service(self) -> Service:

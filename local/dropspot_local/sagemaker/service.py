@@ -13,6 +13,7 @@ from dropspot_local.sagemaker.authorization import ADMINISTRATOR, Caller, author
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.endpoints import Endpoints
 from dropspot_local.sagemaker.errors import ServiceError, resource_in_use, resource_not_found, validation
+from dropspot_local.sagemaker.faults import Faults
 from dropspot_local.sagemaker.jobs import ENDED, Job
 from dropspot_local.sagemaker.processing import ProcessingJob
 from dropspot_local.sagemaker.registry import Registry
@@ -32,6 +33,7 @@ class Service:
         self.site, self.records = site, Records()
         self._clients = Clients(site, ADMINISTRATOR)
         self._jobs: list[Job] = []
+        self.faults = Faults()
         self.endpoints = Endpoints(site, self.records, self._clients)
         self._operations: dict[str, Callable[[Record], Record]] = {
             "CreateProcessingJob": self._create_processing_job,
@@ -72,6 +74,7 @@ class Service:
             raise ServiceError(
                 "UnknownOperationException", f"The embedded cloud doesn't support the operation {operation}."
             )
+        self.faults.check(operation, request)
         check_request(operation, request)
         authorize(self.site, caller, operation, request)
         check_supported(operation, request)
@@ -81,6 +84,20 @@ class Service:
             with self.records.lock:
                 self.records.tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
         return answer
+
+    def control(self, operation: str, request: Record, caller: Caller) -> Record:
+        """Carry out an operation that only this cloud has (dropspot_local.control), for the root user alone."""
+        if caller.access_key != ADMINISTRATOR.access_key:
+            raise ServiceError("AccessDeniedException", f"Only the root user may call {operation}.")
+        if operation == "RefuseCalls":
+            return self.faults.refuse(request)
+        if operation == "InterruptTrainingJob":
+            record = self._job_record("Training", self.records.training_jobs, request)
+            job = next(job for job in self._jobs if job.record is record)
+            if isinstance(job, TrainingJob):
+                job.interrupt(float(request.get("CapacityAfterSeconds", 0)))
+            return {}
+        raise ServiceError("UnknownOperationException", f"The embedded cloud has no operation {operation}.")
 
     def close(self) -> None:
         """End every job and endpoint because the cloud goes away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 import time
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 from dropspot.algorithm_metrics import METRICS
 from dropspot_local.images import BUILT_IN_IMAGE
 from dropspot_local.sagemaker import events, staging
+from dropspot_local.sagemaker.clients import Clients
+from dropspot_local.sagemaker.errors import validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
 from dropspot_local.sagemaker.metrics import MetricReader
 from dropspot_local.sagemaker.pipes import ChannelPipes
+from dropspot_local.sagemaker.spot import WAIT_EXCEEDED, SpotCapacity
+from dropspot_local.sagemaker.state import Record, Records, Site
 from dropspot_local.sagemaker.streams import ChannelStream, channel_stream
 from dropspot_local.sagemaker.training_request import (
-    DEFAULT_MAX_RUNTIME_SECONDS,
     MESSAGES,
     PIPE,
     channel_document,
@@ -26,7 +30,7 @@ from dropspot_local.sagemaker.training_request import (
 logger = logging.getLogger("dropspot_local")
 
 FAILURE_CHARACTERS = 1024
-CHECKPOINT_SYNC_SECONDS = 10
+CHECKPOINT_SYNC_SECONDS = 5
 
 
 class TrainingJob(Job):
@@ -37,6 +41,26 @@ class TrainingJob(Job):
     log_group = "/aws/sagemaker/TrainingJobs"
     describe_event = staticmethod(events.training_detail)
     _last_status: str | None = None
+
+    def __init__(self, site: Site, records: Records, clients: Clients, record: Record) -> None:
+        super().__init__(site, records, clients, record)
+        self._capacity = SpotCapacity(record)
+
+    @property
+    def grace_seconds(self) -> float:
+        """None for a container whose instance was taken away."""
+        return 0 if self._capacity.taken.is_set() else super().grace_seconds
+
+    def interrupt(self, seconds: float) -> None:
+        """Take the spot capacity away while the job trains; there is some again after so many seconds."""
+        with self.records.lock:
+            if not self.record.get("EnableManagedSpotTraining"):
+                raise validation(f"The training job {self.name} doesn't run on spot capacity.")
+            if self.status != "InProgress" or self.record["SecondaryStatus"] != "Training":
+                raise validation(
+                    f"The training job {self.name} is not in Training but {self.record['SecondaryStatus']}."
+                )
+            self._capacity.take_away(seconds)
 
     def stop(self) -> None:
         """Ask the job to end as Stopped."""
@@ -52,7 +76,7 @@ class TrainingJob(Job):
         command = algorithm.get("ContainerEntrypoint") or image.command(algorithm["TrainingImage"], "train")
         self._transition("Downloading")
         pipes = ChannelPipes(self._stage_in(), self.root / "input" / "data")
-        self._transition("Training", TrainingStartTime=time.time())
+        self._transition("Training", TrainingStartTime=self.record.get("TrainingStartTime", time.time()))
         definitions = algorithm.get("MetricDefinitions") or [
             {"Name": name, "Regex": regex}
             for name, regex in METRICS.items()
@@ -73,13 +97,16 @@ class TrainingJob(Job):
                         "TRAINING_JOB_NAME": self.name,
                         "TRAINING_JOB_ARN": self.arn,
                     },
-                    seconds=self.record["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS),
+                    seconds=self._capacity.begin(),
                     on_line=metrics.read,
-                    broken_off=[pipes.failed],
+                    broken_off=[pipes.failed, self._capacity.taken],
                 )
         finally:
+            self._capacity.end()
             running.set()
             checkpoints.join()
+        if code is None and self._capacity.taken.is_set() and not self.stop_requested.is_set():
+            return self._start_again()
         fields: dict[str, Any] = {"FinalMetricDataList": metrics.final()} if metrics.final() else {}
         with self.records.lock:
             self.record.update(fields)
@@ -87,7 +114,7 @@ class TrainingJob(Job):
             return fields
         cut_off = pipes.failed.is_set() and not self.stop_requested.is_set()
         if code is None and not cut_off and not self.stop_requested.is_set():
-            self._last_status = "MaxRuntimeExceeded"
+            self._last_status = self._capacity.exceeded
             self.stop_requested.set()
         if cut_off or code not in (0, None):
             reason = pipes.reason if cut_off else f"AlgorithmError: {self._failure()}, exit code: {code}"
@@ -100,15 +127,28 @@ class TrainingJob(Job):
         model = self._upload_archive("model", "model")
         return {**fields, "ModelArtifacts": {"S3ModelArtifacts": model}} if model else fields
 
+    def _start_again(self) -> dict[str, Any]:
+        """After an interruption: a fresh instance, and the checkpoints that had reached S3 by then."""
+        self._transition("Interrupted")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self._capacity.wait(self.stop_requested):
+            if not self.stop_requested.is_set():
+                self._last_status = WAIT_EXCEEDED
+                self.stop_requested.set()
+            return {}
+        self._transition("Starting")
+        return self.work()
+
     def end(self, status: str) -> dict[str, Any]:
-        """Enter the last secondary status. Returns end times and billable seconds."""
+        """Enter the last secondary status. Returns end times, and the seconds altogether and on an instance."""
         self._enter(self._last_status if status == "Stopped" and self._last_status else status)
         now = time.time()
         with self.records.lock:
             self.record["SecondaryStatusTransitions"][-1]["EndTime"] = now
             started = self.record.get("TrainingStartTime", now)
         seconds = max(1, round(now - started))
-        return {**super().end(status), "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        billable = max(1, round(self._capacity.trained))
+        return {**super().end(status), "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable}
 
     def _enter(self, secondary: str) -> None:
         now = time.time()
