@@ -19,6 +19,7 @@ from dropspot_cli.progress import Snapshot
 from dropspot_cli.project import Project
 from dropspot_cli.pushing import push_dataset, push_images
 from dropspot_cli.retraining import request_retraining
+from dropspot_cli.rolling_back import request_rollback
 from dropspot_cli.runs import await_run, identity, newest_run, notes, print_runs, run_ids, run_named, summaries
 from dropspot_cli.sentences import EXPECTED, sentence
 from dropspot_cli.stack import Stack, Target, exports
@@ -160,6 +161,17 @@ def retrain(
     if follow:
         dataset = dataset or identity(stack.store, newest_run(stack.store)).get("dataset", "")
         _follow(stack, await_run(stack.store, dataset, known, patience=120))
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="The run's id; the one in service before by default.")] = "",
+) -> None:
+    """Put the model of an earlier run back into service."""
+    stack: Stack = context.obj.connect()
+    restored, event = request_rollback(stack, run)
+    console.print(f"[green]✓[/] asked for the model of run {escape(restored)} to be in service again (event {event})")
 
 
 @app.command()

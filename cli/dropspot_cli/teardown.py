@@ -1,9 +1,10 @@
 """`dropspot teardown`: everything of a stack that costs money, in an order in which nothing comes back.
 
-The endpoint, its configs and models are made by the pipeline and unknown to CloudFormation. The bucket outlives the
-stack on purpose.
+The endpoint, its configs, models and alarms are made by the pipeline and unknown to CloudFormation. The bucket outlives
+the stack on purpose.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from dropspot.aws import SageMakerHosting
 from dropspot.errors import TransientError
 from dropspot_cli.stack import Stack
 
+_RUN_ALARM = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}-(errors|latency)")
 _JOBS = (
     ("processing_job", "ProcessingJob"),
     ("training_job", "TrainingJob"),
@@ -65,6 +67,16 @@ class Teardown:
         for model in self._own("list_models", "Models", "ModelName"):
             self._hosting.delete_model(model)
             self.say(f"deleted the model {model}")
+        for alarm in self._alarms():
+            aws.client("cloudwatch").delete_alarms(AlarmNames=[alarm])
+            self.say(f"deleted the alarm {alarm}")
+
+    def _alarms(self) -> list[str]:
+        """Return the names of the alarms that watched runs come into service; the stack's own go with it."""
+        app = self.stack.app
+        pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{app}-")
+        names = [item["AlarmName"] for page in pages for item in page["MetricAlarms"]]
+        return [name for name in names if _RUN_ALARM.fullmatch(name.removeprefix(f"{app}-"))]
 
     def _status(self) -> str:
         present = self._hosting.endpoint(self.stack.endpoint)

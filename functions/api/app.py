@@ -1,4 +1,4 @@
-"""The REST API: what the pipeline has done and seen, and the request to train again."""
+"""The REST API: what the pipeline has done and seen, and the requests to train again and to go back."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -14,6 +14,7 @@ from dropspot.errors import DropspotError, InvalidInputError, NotFoundError, Tra
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings
 from retrainings import request_retraining
+from rollbacks import request_rollback
 from runs_view import run_details, run_list, service_health
 
 View = Callable[..., Any]
@@ -90,6 +91,12 @@ def build_app(services: Callable[[], Services[Settings]]) -> Chalice:
     def retrainings() -> Response:
         body = request().json_body if request().raw_body else {}
         return Response({"event_id": request_retraining(services(), body)}, status_code=202)
+
+    @api.route("/rollbacks", methods=["POST"])
+    @answers_errors
+    def rollbacks() -> Response:
+        body = request().json_body if request().raw_body else {}
+        return Response(request_rollback(services(), body), status_code=202)
 
     return api
 

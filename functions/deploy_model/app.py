@@ -7,19 +7,18 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from desired import endpoint_config_request, want
 from dropspot import documents
+from dropspot.desired import want
 from dropspot.endpoint import ENDPOINT_DESIRED, MODEL_REFUSED, Deployment
 from dropspot.errors import InvalidInputError
 from dropspot.events import JobCommand
 from dropspot.failures import fail_run, notice
 from dropspot.plan import TrainingPlan
-from dropspot.preparation import tags
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
 from evaluation import evaluate
-from gate import PASSED, Verdict, judge
+from gate import NOT_SERVED, PASSED, Verdict, judge
 
 logger, metrics = Logger(), Metrics()
 
@@ -27,8 +26,6 @@ logger, metrics = Logger(), Metrics()
 @dataclass(frozen=True, slots=True)
 class Settings(BaseSettings):
     served_dataset: str
-    endpoint_instance_type: str
-    endpoint_instance_count: int
 
 
 @logger.inject_lambda_context
@@ -36,6 +33,8 @@ class Settings(BaseSettings):
 def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
     services = services or aws_services(Settings)
     run = Run.from_name(services.settings.app_name, JobCommand.from_event(event).job)
+    if services.store.head(run.key("verdict.json")) is not None:
+        return  # judged before: a late event must not say anything else of a model that may be in service by now
     try:
         verdict = decide(run, services)
     except InvalidInputError as error:
@@ -57,13 +56,11 @@ def decide(run: Run, services: Services[Settings]) -> Verdict:
     verdict = judge(evaluation, plan.gate)
     candidate = Deployment(run, identity["dataset"], identity["created_at"])
     if verdict.status == PASSED:
-        services.hosting.create_endpoint_config(
-            endpoint_config_request(candidate, settings, tags(run, candidate.dataset))
-        )
-        objection = want(store, candidate, settings.served_dataset)
+        objection = want(store, candidate, settings.served_dataset, "passed the gate")
         if objection is None:
             services.bus.put(ENDPOINT_DESIRED, {"run_id": run.run_id})
-        verdict = objection or verdict
+        else:
+            verdict = Verdict(PASSED if objection.is_served else NOT_SERVED, objection.message)
     elif store.head(run.key("verdict.json")) is None:
         told = notice(f"The model of run {run.run_id} doesn't go into service: {verdict.rule}")
         services.bus.put(MODEL_REFUSED, {"run_id": run.run_id, "dataset": candidate.dataset, "notice": told})

@@ -18,17 +18,26 @@ logger, metrics = Logger(), Metrics()
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
     services = services or aws_services(Settings)
+    try:
+        reconcile(services)
+    finally:
+        # Whatever has gone wrong with the endpoint: images come in exactly while it answers.
+        keep_intake(takes_images(observe(services)), services)
+
+
+def reconcile(services: Services[Settings]) -> None:
+    """Do the one thing that is due; InvalidInputError: the stack's parameters contradict each other."""
+    guardrails = services.settings.checked_guardrails()
     situation = observe(services)
-    action = decide(situation)
-    outcome = act(action, situation, services)
-    run_id = situation.target.run.run_id if situation.target else ""
+    action, target = decide(situation), situation.target
+    outcome = act(action, situation, services, guardrails)
+    run_id = target.run.run_id if target else ""
     if outcome.failure:
-        logger.error("Run failed", run_id=run_id, step="deploy", reason=outcome.failure)
+        logger.error("Deployment failed", run_id=run_id, step="deploy", reason=outcome.failure)
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
-    if outcome.changed:
+    elif outcome.changed:
         logger.info("Endpoint reconciled", action=action.value, run_id=run_id)
         metrics.add_metric("ModelsDeployed" if action is Action.PROMOTE else "EndpointChanges", MetricUnit.Count, 1)
-    keep_intake(takes_images(situation.endpoint), services)
 
 
 def keep_intake(wanted: bool, services: Services[Settings]) -> None:

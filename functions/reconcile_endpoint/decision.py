@@ -19,26 +19,39 @@ class Action(Enum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
-    PROMOTE = "promote"  # it is in service as it should be: write that down
+    PROMOTE = "promote"  # it is in service as it should be: prove it, and write that down
     GIVE_UP = "give up"  # it came back with the old config: the target's deployment has failed
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a pass looks at. `asked_at` tells when the endpoint was last asked to serve a run, None for never."""
+    """All that a pass looks at; `wanted` are the candidates, what was asked for last first.
+
+    `asked_at` tells when the endpoint was last asked for a deployment, None for never.
+    """
 
     endpoint: Endpoint | None
-    desired: Deployment | None
+    wanted: tuple[Deployment, ...]
     champion: Deployment | None
-    has_failed: Callable[[Deployment], bool]
+    deployment_failed: Callable[[Deployment], bool]
     asked_at: Callable[[Deployment], datetime | None]
 
     @property
     def target(self) -> Deployment | None:
-        """What should be in service: the desired run, or the champion where the desired one has failed."""
-        if self.desired and not self.has_failed(self.desired):
-            return self.desired
+        """What should be in service: the first candidate that hasn't failed, else the champion."""
+        for candidate in self.wanted:
+            if self.champion and candidate.order <= self.champion.order:
+                break
+            if not self.has_failed(candidate):
+                return candidate
         return self.champion
+
+    def has_failed(self, candidate: Deployment) -> bool:
+        """Tell whether a candidate's deployment has failed; the champion's never does, it is only tried again."""
+        return not self.is_champion(candidate) and self.deployment_failed(candidate)
+
+    def is_champion(self, candidate: Deployment) -> bool:
+        return self.champion is not None and candidate.run == self.champion.run
 
 
 def decide(situation: Situation) -> Action:
@@ -51,19 +64,27 @@ def decide(situation: Situation) -> Action:
     if endpoint.status != "InService":
         return Action.DELETE
     if target is None:
-        return Action.WAIT
+        # Whatever answers there has failed, and nothing came before it.
+        return Action.DELETE if situation.wanted else Action.WAIT
     if endpoint.config == target.run.endpoint_config:
         return Action.PROMOTE
     asked = situation.asked_at(target)
-    return Action.GIVE_UP if asked and target != situation.champion and endpoint.modified >= asked else Action.UPDATE
+    has_come_back = asked is not None and endpoint.modified >= asked
+    return Action.GIVE_UP if has_come_back and not situation.is_champion(target) else Action.UPDATE
 
 
-def takes_images(endpoint: Endpoint | None) -> bool:
-    """Tell whether the image queue should be open: an endpoint that is being replaced still answers."""
-    return endpoint is not None and endpoint.status in _ANSWERING
+def takes_images(situation: Situation) -> bool:
+    """Tell whether the image queue should be open: once a model is in service, while something good answers.
+
+    An endpoint that is being replaced still answers. One that serves a model whose deployment has failed must not.
+    """
+    endpoint = situation.endpoint
+    if endpoint is None or situation.champion is None or endpoint.status not in _ANSWERING:
+        return False
+    served = [found for found in situation.wanted if found.run.endpoint_config == endpoint.config]
+    return endpoint.status != "InService" or not any(map(situation.has_failed, served))
 
 
-def superfluous(configs: list[str], needed: set[str], keep: int) -> list[str]:
-    """Return the configs, given oldest first, that neither are needed nor belong to the newest `keep`."""
-    candidates = [config for config in configs if config not in needed]
-    return candidates[: max(0, len(candidates) - keep)]
+def superfluous(configs: list[str], needed: set[str]) -> list[str]:
+    """Return the configs that nobody needs any more."""
+    return [config for config in configs if config not in needed]

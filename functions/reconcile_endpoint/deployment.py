@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from decision import Action, Situation, superfluous
+from decision import Action, Situation
 from dropspot import documents
-from dropspot.endpoint import CHAMPION, DESIRED, MODEL_DEPLOYED, Deployment
+from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, wanted_in
 from dropspot.errors import InvalidInputError
-from dropspot.failures import fail_run, notice
+from dropspot.failures import fail_run, notice, one_sentence
 from dropspot.ports import Endpoint, Request
 from dropspot.preparation import tags
-from dropspot.runs import Run
 from dropspot.services import Services
+from dropspot.serving_requests import endpoint_config_request
 from dropspot.settings import Settings as BaseSettings
+from guardrails import Guardrails, check_key
+from promotion import promote
+from smoke_test import smoke_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,38 +25,55 @@ class Settings(BaseSettings):
 
     image_mapping_id: str
     keep_configs: int
+    endpoint_instance_type: str
+    endpoint_instance_count: int
+    endpoint_kms_key: str
+    guardrails: dict[str, Any]
+
+    def checked_guardrails(self) -> Guardrails:
+        """Return the guardrails; InvalidInputError says which of the stack's parameters can't be."""
+        check_key(self.endpoint_kms_key, self.endpoint_instance_type)
+        return Guardrails.from_document(self.guardrails, self.endpoint_instance_count)
 
 
 def observe(services: Services[Settings]) -> Situation:
     """Return the situation as it is now."""
-    store = services.store
+    store, app = services.store, services.settings.app_name
+    champion = documents.read_or_none(store, CHAMPION)
 
-    def deployment(key: str) -> Deployment | None:
-        document = documents.read_or_none(store, key)
-        return Deployment.from_document(services.settings.app_name, document) if document else None
+    def deployment_failed(candidate: Deployment) -> bool:
+        if store.head(candidate.run.key("failure.json")) is not None:
+            return True
+        return "failed" in attempt_at(services, candidate)
 
-    def asked_at(target: Deployment) -> datetime | None:
-        document = documents.read_or_none(store, target.run.key("deploy.json"))
-        return datetime.fromisoformat(document["asked_at"]) if document else None
+    def asked_at(candidate: Deployment) -> datetime | None:
+        moment = attempt_at(services, candidate).get("asked_at")
+        return datetime.fromisoformat(moment) if moment else None
 
     return Situation(
         endpoint=services.hosting.endpoint(services.settings.endpoint_name),
-        desired=deployment(DESIRED),
-        champion=deployment(CHAMPION),
-        has_failed=lambda target: store.head(target.run.key("failure.json")) is not None,
+        wanted=wanted_in(app, documents.read_or_none(store, DESIRED)),
+        champion=Deployment.from_document(app, champion) if champion else None,
+        deployment_failed=deployment_failed,
         asked_at=asked_at,
     )
 
 
+def attempt_at(services: Services[Settings], candidate: Deployment) -> dict[str, Any]:
+    """Return what is written of the candidate's deployment; empty where only another one of the same run was tried."""
+    document = documents.read_or_none(services.store, candidate.run.key("deploy.json")) or {}
+    return document if document.get("requested_at", "") == candidate.requested_at else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass came to: whether it changed anything, and why it failed the target's run, where it did."""
+    """What a pass came to: whether it changed anything, and why the target's deployment failed, where it did."""
 
     changed: bool
     failure: str = ""
 
 
-def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
+def act(action: Action, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
     """Do it."""
     name, target = services.settings.endpoint_name, situation.target
     if action is Action.DELETE and situation.endpoint:
@@ -64,74 +84,97 @@ def act(action: Action, situation: Situation, services: Services[Settings]) -> O
         return Outcome(changed=False)
     if action is Action.GIVE_UP:
         reason = situation.endpoint.reason if situation.endpoint else ""
-        reason = reason or "the endpoint went back to the model before"
-        fail_run(services, target.run, "deploy", reason)
-        return Outcome(changed=True, failure=reason)
+        return fail(services, target, reason or "the endpoint went back to the model before")
     if action is Action.PROMOTE:
-        return Outcome(promote(target, situation, services))
-    return serve(action, target, services)
+        return take_over(target, situation, services)
+    return serve(target, situation, services, guardrails)
 
 
-def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]) -> str:
-    """Fail the run whose config brought the endpoint down, and return why.
-
-    The champion's run, once in service, has not failed: it is only tried again.
-    """
-    target = situation.target
-    if target is None or target == situation.champion or endpoint.config not in {"", target.run.endpoint_config}:
-        return ""
-    reason = endpoint.reason or f"the endpoint is {endpoint.status}"
-    fail_run(services, target.run, "deploy", reason)
-    return reason
-
-
-def serve(action: Action, target: Deployment, services: Services[Settings]) -> Outcome:
-    """Ask the endpoint to serve the target. That it was asked is written first: it tells a rollback later."""
-    name = services.settings.endpoint_name
-    at = documents.timestamp(services.now())
-    documents.write(services.store, target.run.key("deploy.json"), {"endpoint": name, "asked_at": at})
-    try:
-        if action is Action.CREATE:
-            services.hosting.create_endpoint(
-                endpoint_request(name, target) | {"Tags": tags(target.run, target.dataset)}
-            )
-        else:
-            services.hosting.update_endpoint(endpoint_request(name, target))
-    except InvalidInputError as error:
-        # Refused: for good, unless the endpoint was on its way already when we asked.
-        endpoint = services.hosting.endpoint(name)
-        if endpoint is None or endpoint.status == "InService":
-            fail_run(services, target.run, "deploy", str(error))
-            return Outcome(changed=False, failure=str(error))
+def take_over(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
+    """Prove the target, which is in service, and record it as champion where it isn't yet."""
+    if situation.is_champion(target):
         return Outcome(changed=False)
+    classes = classes_of(services, target)
+    proof = smoke_test(services, target.run, classes)
+    if proof.fault:
+        return fail(services, target, proof.fault)
+    promote(target, situation, services, classes, proof.pictures)
     return Outcome(changed=True)
 
 
-def endpoint_request(name: str, target: Deployment) -> Request:
-    """Return the arguments that CreateEndpoint and UpdateEndpoint share."""
-    return {"EndpointName": name, "EndpointConfigName": target.run.endpoint_config}
+def classes_of(services: Services[Settings], target: Deployment) -> list[str]:
+    """Return the names of the target's classes."""
+    return list(documents.read(services.store, target.run.key("prepared", "classes.json"))["classes"])
 
 
-def promote(target: Deployment, situation: Situation, services: Services[Settings]) -> bool:
-    """Record the target as champion, and remove what is no longer needed; False where it is the champion already."""
-    if situation.champion == target:
-        return False
-    store = services.store
-    classes = documents.read(store, target.run.key("prepared", "classes.json"))["classes"]
-    at = documents.timestamp(services.now())
-    champion: dict[str, Any] = target.document | {"classes": classes, "in_service_since": at}
-    documents.write(store, target.run.key("champion.json"), champion)
-    told = notice(f"The model of run {target.run.run_id} is in service at {services.settings.endpoint_name}")
-    services.bus.put(MODEL_DEPLOYED, {"run_id": target.run.run_id, "dataset": target.dataset, "notice": told})
-    clean_up(target, situation, services)
-    documents.write(store, CHAMPION, champion)  # last: without it, the next pass does all of this again
-    return True
+def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]) -> str:
+    """Fail the deployment whose config brought the endpoint down, and return why."""
+    target = situation.target
+    if target is None or situation.is_champion(target) or endpoint.config not in {"", target.run.endpoint_config}:
+        return ""
+    return fail(services, target, endpoint.reason or f"the endpoint is {endpoint.status}").failure
 
 
-def clean_up(champion: Deployment, situation: Situation, services: Services[Settings]) -> None:
-    """Delete the oldest endpoint configs and their models, beyond those kept for going back."""
-    app = services.settings.app_name
-    needed = {d.run.endpoint_config for d in (champion, situation.desired) if d}
-    for config in superfluous(services.hosting.endpoint_configs(f"{app}-"), needed, services.settings.keep_configs):
-        services.hosting.delete_endpoint_config(config)
-        services.hosting.delete_model(Run.from_name(app, config).model)
+def fail(services: Services[Settings], target: Deployment, reason: str) -> Outcome:
+    """Write down that the target's deployment has failed: its run has, or only this rollback to it."""
+    if target.requested_at and services.store.head(target.run.key("champion.json")) is not None:
+        told = notice(f"The rollback to run {target.run.run_id} failed: {reason}")
+        services.bus.put(ROLLBACK_FAILED, {"run_id": target.run.run_id, "notice": told})
+        attempt = attempt_at(services, target) | {"requested_at": target.requested_at, "failed": one_sentence(reason)}
+        documents.write(services.store, target.run.key("deploy.json"), attempt)
+    else:
+        fail_run(services, target.run, "deploy", reason)
+    return Outcome(changed=True, failure=reason)
+
+
+def serve(target: Deployment, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
+    """Ask the endpoint to serve the target. That it was asked is written first: it tells a rollback later."""
+    name, endpoint, store = services.settings.endpoint_name, situation.endpoint, services.store
+    try:
+        variant = make_config(target, services)
+        request: Request = {"EndpointName": name, "EndpointConfigName": target.run.endpoint_config}
+        # Alarms and steps are only for variants of one name. Where that isn't so, SageMaker replaces all at once.
+        if endpoint and endpoint.variant == variant:
+            for alarm in guardrails.alarm_requests(target.run, name, variant):
+                services.alarms.put(alarm)
+            request["DeploymentConfig"] = guardrails.deployment_config(target.run)
+        attempt: dict[str, Any] = {"endpoint": name, "asked_at": services.now().isoformat(), "request": request}
+        attempt |= {"requested_at": target.requested_at} if target.requested_at else {}
+        documents.write(store, target.run.key("deploy.json"), attempt)
+        if endpoint:
+            services.hosting.update_endpoint(request)
+        else:
+            services.hosting.create_endpoint(request | {"Tags": tags(target.run, target.dataset)})
+    except InvalidInputError as error:
+        # Refused: for good, unless the endpoint was on its way already when we asked.
+        present = services.hosting.endpoint(name)
+        if present is not None and present.status != "InService":
+            return Outcome(changed=False)
+        if situation.is_champion(target):
+            return Outcome(changed=False, failure=str(error))  # it is tried again, each minute
+        return fail(services, target, str(error))
+    return Outcome(changed=True)
+
+
+def make_config(target: Deployment, services: Services[Settings]) -> str:
+    """Make the target's model and endpoint config, where they aren't there, and return the name of its variant.
+
+    Both may have been removed since the run was last in service, and the stack's parameters may have changed.
+    """
+    hosting, run = services.hosting, target.run
+    model = documents.read_or_none(services.store, run.key("model.json"))
+    if model:
+        hosting.create_model(model["request"])
+    request = endpoint_config_request(run, target.dataset, classes_of(services, target), services.settings)
+    present = hosting.endpoint_config(run.endpoint_config)
+    if present is not None and not says(present, request):
+        hosting.delete_endpoint_config(run.endpoint_config)
+    hosting.create_endpoint_config(request)
+    return str(request["ProductionVariants"][0]["VariantName"])
+
+
+def says(present: Request, wanted: Request) -> bool:
+    """Tell whether a config is the one that is wanted; SageMaker adds what wasn't stated."""
+    (stated,), described = wanted["ProductionVariants"], present["ProductionVariants"][0]
+    same_key = present.get("KmsKeyId") == wanted.get("KmsKeyId")
+    return same_key and all(described.get(name) == value for name, value in stated.items())

@@ -15,8 +15,9 @@ from dropspot.jobs import ensure_started
 from dropspot.ports import JobKind
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
+from dropspot.serving_requests import model_request
 from dropspot.settings import Settings as BaseSettings
-from transform import model_request, transform_job_request
+from transform import transform_job_request
 
 logger, metrics = Logger(), Metrics()
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     training_image: str
     sagemaker_role_arn: str
     evaluation_instance_type: str
+    model_subnets: tuple[str, ...]
+    model_security_groups: tuple[str, ...]
 
 
 @logger.inject_lambda_context
@@ -37,7 +40,9 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     dataset = documents.read(services.store, run.key("run.json"))["dataset"]
     training = services.jobs.describe(JobKind.TRAINING, run.training_job)
     try:
-        services.hosting.create_model(model_request(run, dataset, training.model_data, settings))
+        model = model_request(run, dataset, training.model_data, settings)
+        documents.write_once(services.store, run.key("model.json"), {"model": run.model, "request": model})
+        services.hosting.create_model(model)
         request = transform_job_request(run, dataset, settings)
         started = ensure_started(services, run, "eval", JobKind.TRANSFORM, request)
     except InvalidInputError as error:

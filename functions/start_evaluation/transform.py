@@ -1,4 +1,4 @@
-"""The model of a run and the Transform job that runs the held-out pictures through it."""
+"""The Transform job that runs the held-out pictures through a run's model."""
 
 from typing import Protocol
 
@@ -8,26 +8,12 @@ from dropspot.runs import Run
 
 
 class EvaluationSettings(Protocol):
-    """The part of the function's settings that the requests depend on."""
+    """The part of the function's settings that the request depends on."""
 
     @property
     def bucket_name(self) -> str: ...
     @property
-    def training_image(self) -> str: ...
-    @property
-    def sagemaker_role_arn(self) -> str: ...
-    @property
     def evaluation_instance_type(self) -> str: ...
-
-
-def model_request(run: Run, dataset: str, model_data: str, settings: EvaluationSettings) -> Request:
-    """Return CreateModel's arguments: the image that trained serves, too."""
-    return {
-        "ModelName": run.model,
-        "PrimaryContainer": {"Image": settings.training_image, "ModelDataUrl": model_data},
-        "ExecutionRoleArn": settings.sagemaker_role_arn,
-        "Tags": tags(run, dataset),
-    }
 
 
 def transform_job_request(run: Run, dataset: str, settings: EvaluationSettings) -> Request:

@@ -260,7 +260,17 @@ class SageMakerHosting:
             config=answer.get("EndpointConfigName", ""),
             modified=answer["LastModifiedTime"],
             reason=answer.get("FailureReason", ""),
+            variant=next((variant["VariantName"] for variant in answer.get("ProductionVariants", [])), ""),
         )
+
+    def endpoint_config(self, name: str) -> Request | None:
+        try:
+            answer = client("sagemaker").describe_endpoint_config(EndpointConfigName=name)
+        except ClientError as error:
+            if _is_missing(error):
+                return None
+            raise _translated(error, f"describe endpoint config {name}") from error
+        return {key: answer[key] for key in ("EndpointConfigName", "ProductionVariants", "KmsKeyId") if key in answer}
 
     def create_endpoint(self, request: Request) -> None:
         self._call("create_endpoint", request)
@@ -285,6 +295,27 @@ class SageMakerHosting:
 
     def delete_model(self, name: str) -> None:
         self._call("delete_model", {"ModelName": name}, settled=("not find",))
+
+
+class CloudWatchAlarms:
+    """CloudWatch's alarms."""
+
+    def put(self, request: Request) -> None:
+        attempt = f"put alarm {request['AlarmName']}"
+        try:
+            client("cloudwatch").put_metric_alarm(**request)
+        except ClientError as error:
+            if _code(error) in {"ValidationError", "InvalidParameterValue", "LimitExceeded"}:
+                raise InvalidInputError(f"CloudWatch refused to {attempt}: {_message(error)}") from error
+            raise _translated(error, attempt) from error
+
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:  # one by one: where one of several doesn't exist, CloudWatch deletes none
+            try:
+                client("cloudwatch").delete_alarms(AlarmNames=[name])
+            except ClientError as error:
+                if _code(error) not in {"ResourceNotFound", "ResourceNotFoundException"}:
+                    raise _translated(error, f"delete alarm {name}") from error
 
 
 class SageMakerInference:

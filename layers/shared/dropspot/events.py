@@ -48,3 +48,21 @@ class RetrainingCommand:
     def from_event(cls, event: Mapping[str, Any]) -> "RetrainingCommand":
         request = event["request"]
         return cls(request.get("dataset") or None if isinstance(request, dict) else request, event["cause"])
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackCommand:
+    """A rollback is asked for: to the named run, or (None) to the champion before; `requested_at` is the event's time.
+
+    Anybody may put the event on the bus, so `run_id` is whatever they said.
+    """
+
+    run_id: Any
+    cause: str
+    requested_at: str
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "RollbackCommand":
+        request = event["request"]
+        run_id = request.get("run_id") or None if isinstance(request, dict) else request
+        return cls(run_id, event["cause"], event["requested_at"])

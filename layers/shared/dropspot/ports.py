@@ -95,12 +95,13 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as SageMaker describes it."""
+    """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none."""
 
     status: str
     config: str
     modified: datetime
     reason: str = ""
+    variant: str = ""
 
 
 class Hosting(Protocol):
@@ -109,6 +110,9 @@ class Hosting(Protocol):
     def create_model(self, request: Request) -> None: ...
 
     def create_endpoint_config(self, request: Request) -> None: ...
+
+    def endpoint_config(self, name: str) -> Request | None:
+        """Return what CreateEndpointConfig was asked for, None where there is no such config."""
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint, None where there is none."""
@@ -125,6 +129,16 @@ class Hosting(Protocol):
     def delete_endpoint_config(self, name: str) -> None: ...
 
     def delete_model(self, name: str) -> None: ...
+
+
+class Alarms(Protocol):
+    """CloudWatch's alarms."""
+
+    def put(self, request: Request) -> None:
+        """Make the alarm, or make it over; InvalidInputError: refused as it stands."""
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove the alarms; those that aren't there are no error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Generic, TypeVar
 
-from dropspot.ports import EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues
+from dropspot.ports import Alarms, EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues
 from dropspot.settings import Settings
 
 S_co = TypeVar("S_co", bound=Settings, covariant=True)
@@ -26,6 +26,7 @@ class Services(Generic[S_co]):
     store: ObjectStore
     jobs: Jobs
     hosting: Hosting
+    alarms: Alarms
     inference: Inference
     bus: EventBus
     queues: Queues
@@ -44,6 +45,7 @@ def aws_services(kind: type[S_co]) -> Services[S_co]:
         store=aws.S3Store(settings.bucket_name),
         jobs=aws.SageMakerJobs(),
         hosting=aws.SageMakerHosting(),
+        alarms=aws.CloudWatchAlarms(),
         inference=aws.SageMakerInference(),
         bus=aws.EventBridgeBus(settings.app_name),
         queues=aws.SqsQueues(),

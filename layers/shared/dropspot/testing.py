@@ -178,6 +178,9 @@ class MemoryHosting:
                 raise InvalidInputError(f"SageMaker refused create_endpoint_config: no model {variant['ModelName']}")
         self.configs.setdefault(request["EndpointConfigName"], request)
 
+    def endpoint_config(self, name: str) -> Request | None:
+        return self.configs.get(name)
+
     def endpoint(self, name: str) -> Endpoint | None:
         return self.endpoints.get(name)
 
@@ -192,18 +195,26 @@ class MemoryHosting:
         present = self.endpoints.get(request["EndpointName"])
         if present is None or present.status != "InService":
             raise InvalidInputError("SageMaker refused update_endpoint: the endpoint is not in service")
+        if "DeploymentConfig" in request and present.variant != self._variant(request["EndpointConfigName"]):
+            raise InvalidInputError("SageMaker refused update_endpoint: guardrails need variants of the same name")
         self._change(request, "Updating")
 
     def _change(self, request: Request, status: str) -> None:
         config = request["EndpointConfigName"]
         if config not in self.configs:
             raise InvalidInputError(f"SageMaker refused the endpoint: could not find endpoint configuration {config}")
-        self.endpoints[request["EndpointName"]] = Endpoint(status, config, self.clock.now())
+        self.endpoints[request["EndpointName"]] = Endpoint(
+            status, config, self.clock.now(), variant=self._variant(config)
+        )
+
+    def _variant(self, config: str) -> str:
+        return str(self.configs[config]["ProductionVariants"][0]["VariantName"]) if config in self.configs else ""
 
     def settle(self, name: str, status: str = "InService", *, config: str | None = None, reason: str = "") -> None:
         """Let an endpoint reach a status; `config` where it comes to serve another one, as after a rollback."""
         present = self.endpoints[name]
-        self.endpoints[name] = Endpoint(status, config or present.config, self.clock.now(), reason)
+        config = config or present.config
+        self.endpoints[name] = Endpoint(status, config, self.clock.now(), reason, self._variant(config))
 
     def delete_endpoint(self, name: str) -> None:
         self.endpoints.pop(name, None)
@@ -216,6 +227,21 @@ class MemoryHosting:
 
     def delete_model(self, name: str) -> None:
         self.models.pop(name, None)
+
+
+class MemoryAlarms:
+    """CloudWatch's alarms, by name."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Request] = {}
+
+    def put(self, request: Request) -> None:
+        assert_valid_request("cloudwatch", "PutMetricAlarm", request)
+        self.requests[request["AlarmName"]] = request
+
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.requests.pop(name, None)
 
 
 class MemoryInference:
@@ -344,6 +370,7 @@ class MemoryServices(Services[S]):
     store: MemoryStore
     jobs: MemoryJobs
     hosting: MemoryHosting
+    alarms: MemoryAlarms
     inference: MemoryInference
     bus: MemoryBus
     queues: MemoryQueues
@@ -359,6 +386,7 @@ def memory_services(settings: S, *, store: MemoryStore | None = None) -> MemoryS
         store=store or MemoryStore(settings.bucket_name, clock),
         jobs=MemoryJobs(),
         hosting=MemoryHosting(clock),
+        alarms=MemoryAlarms(),
         inference=MemoryInference(),
         bus=MemoryBus(),
         queues=MemoryQueues(),

@@ -195,6 +195,50 @@ def test_a_question_about_no_images_is_400(api: Api, query: dict[str, str] | Non
     assert api.ask("GET", "/detections", query=query)[0] == 400
 
 
+def _served(api: Api) -> None:
+    """Two runs that were in service one after the other, and one that never was."""
+    for run, created_at in ((CARS, "2026-01-01T00:00:00Z"), (PETS, "2026-01-02T00:00:00Z")):
+        api.record(run, "pets", created_at, champion={"run_id": run.run_id})
+    api.record(Run("dropspot", "pets-1111111111"), "pets", "2026-01-03T00:00:00Z")
+    api.services.store.put_json(endpoint.CHAMPION, {"run_id": PETS.run_id, "before": [CARS.run_id]})
+
+
+@pytest.mark.parametrize(
+    ("body", "run"),
+    [(None, CARS), ("{}", CARS), (f'{{"run_id": "{CARS.run_id}"}}', CARS), (f'{{"run_id": "{PETS.run_id}"}}', PETS)],
+)
+def test_a_rollback_is_put_on_the_bus_with_the_run_that_is_meant(api: Api, body: str | None, run: Run) -> None:
+    _served(api)
+    status, answer = api.ask("POST", "/rollbacks", body=body)
+    [event] = api.services.bus.events
+    assert (status, answer) == (202, {"event_id": event.event_id, "run_id": run.run_id})
+    assert (event.detail_type, event.detail) == ("Rollback Requested", {"run_id": run.run_id})
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{"run": "x"}', 400),
+        ("[]", 400),
+        ('{"run_id": 3}', 400),
+        ('{"run_id": "no id"}', 400),
+        ('{"run_id": "pets-1111111111"}', 400),
+        ('{"run_id": "pets-2222222222"}', 404),
+    ],
+)
+def test_a_rollback_that_makes_no_sense_is_not_asked_for(api: Api, body: str, status: int) -> None:
+    _served(api)
+    assert api.ask("POST", "/rollbacks", body=body)[0] == status
+    assert api.services.bus.events == []
+
+
+def test_there_is_nothing_to_go_back_to_before_a_second_model(api: Api) -> None:
+    assert api.ask("POST", "/rollbacks") == (
+        400,
+        {"Code": "BadRequestError", "Message": "roll back: no model was in service before the present one"},
+    )
+
+
 def test_a_retraining_of_a_data_set_is_put_on_the_bus(api: Api) -> None:
     api.services.store.put("datasets/my pets/images.tar.gz", b"")
     status, answer = api.ask("POST", "/retrainings", body='{"dataset": "my pets"}')
@@ -255,6 +299,7 @@ ROUTES = {
     ("GET", "/runs/{run_id}"),
     ("GET", "/detections"),
     ("POST", "/retrainings"),
+    ("POST", "/rollbacks"),
 }
 
 

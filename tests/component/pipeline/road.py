@@ -7,6 +7,7 @@ from typing import Any
 
 from handlers import FakeContext, load_handler
 
+from dropspot.answering import attributes_of
 from dropspot.plan import DETECTOR
 from dropspot.ports import JobKind
 from dropspot.runs import Run, RunStatus
@@ -18,6 +19,16 @@ PLAN_DEFAULTS = {
     "max_runtime_seconds": 3600,
     "epochs": 0,
     "gate": {"min_map50": 0.5},
+}
+GUARDRAILS = {
+    "strategy": "all-at-once",
+    "step": 50,
+    "step_unit": "percent",
+    "wait_seconds": 60,
+    "termination_wait_seconds": 120,
+    "timeout_seconds": 3600,
+    "error_percent": 5.0,
+    "latency_milliseconds": 10_000,
 }
 SETTINGS: dict[str, Any] = {
     "app_name": "dropspot",
@@ -34,8 +45,12 @@ SETTINGS: dict[str, Any] = {
     "served_dataset": "",
     "training_image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/detector:1",
     "evaluation_instance_type": "ml.m5.xlarge",
+    "model_subnets": (),
+    "model_security_groups": (),
     "endpoint_instance_type": "ml.m5.large",
     "endpoint_instance_count": 1,
+    "endpoint_kms_key": "",
+    "guardrails": GUARDRAILS,
     "image_mapping_id": "mapping",
     "keep_configs": 1,
 }
@@ -97,6 +112,7 @@ class Road:
         self.store.put_json(run.key("prepared", "classes.json"), {"classes": ["cat"]})
         truth = {"a.jpg": {"width": 10, "height": 10, "boxes": [UNIT_BOX]}}
         self.store.put_json(run.key("prepared", "test", "truth.json"), {"images": truth})
+        self.store.put(run.key("prepared", "test", "images", "a.jpg"), run.run_id.encode(), "image/jpeg")
         self.world.jobs.end(JobKind.PROCESSING, run.processing_job)
 
     def train(self, run: Run) -> None:
@@ -108,6 +124,27 @@ class Road:
         rows = [[0, 0.9, 0.1, 0.1, 0.5, 0.5]] if good else [[0, 0.9, 0.6, 0.6, 0.9, 0.9]]
         self.store.put_json(run.key("evaluation", "raw", "a.jpg.out"), {"prediction": rows})
         self.world.jobs.end(JobKind.TRANSFORM, run.transform_job)
+
+    def come_up(self, status: str = "InService", *, config: str | None = None, reason: str = "") -> None:
+        """Let the endpoint come to rest; in service, it answers as the evaluation of the config's run recorded."""
+        hosting, name = self.world.hosting, "dropspot-endpoint"
+        hosting.settle(name, status, config=config, reason=reason)
+        endpoint = hosting.endpoints[name]
+        if status == "InService":
+            run = Run.from_name("dropspot", endpoint.config)
+            self.world.inference.serve(name, endpoint.variant, lambda image: self.recorded(run), attributes_of(run))
+
+    def recorded(self, run: Run) -> list[list[float]]:
+        """Return what the run's evaluation recorded of its one held-out picture."""
+        rows: list[list[float]] = self.store.json(run.key("evaluation", "raw", "a.jpg.out"))["prediction"]
+        return rows
+
+    def roll_back(self, run: Run | None = None, requested_at: str = "") -> None:
+        """Let a request for a rollback arrive."""
+        at = requested_at or self.world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        request = {"run_id": run.run_id} if run else {}
+        event = {"command": "restore_model", "request": request, "cause": "event-r", "requested_at": at}
+        self.call("restore_model", event)
 
     def reconcile(self) -> None:
         self.call("reconcile_endpoint", {"command": "reconcile_endpoint", "cause": "event-1"})
@@ -125,7 +162,7 @@ class Road:
         """Take a run that has begun into service."""
         self.judge(run)
         self.reconcile()
-        self.world.hosting.settle("dropspot-endpoint")
+        self.come_up()
         self.reconcile()
 
 

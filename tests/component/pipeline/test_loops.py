@@ -12,7 +12,7 @@ def test_images_wait_until_a_model_is_in_service(road: Road) -> None:
     road.judge(run)
     road.reconcile()
     assert not road.world.intake.is_open("mapping")
-    road.world.hosting.settle("dropspot-endpoint")
+    road.come_up()
     road.reconcile()
     assert road.world.intake.is_open("mapping")
 
@@ -28,7 +28,7 @@ def test_an_intake_in_between_is_left_to_the_next_pass(road: Road) -> None:
     run = begun(road)
     road.judge(run)
     road.reconcile()
-    road.world.hosting.settle("dropspot-endpoint")
+    road.come_up()
     road.world.intake.between.add("mapping")
     road.reconcile()
     road.world.intake.between.clear()
@@ -45,7 +45,7 @@ def test_an_endpoint_that_rolled_back_fails_the_run_and_keeps_the_champion(road:
     road.judge(candidate)
     road.reconcile()
     road.world.clock.advance(60)
-    road.world.hosting.settle("dropspot-endpoint", config=champion.endpoint_config, reason="alarm went off")
+    road.come_up(config=champion.endpoint_config, reason="alarm went off")
     for _ in range(3):
         road.reconcile()
     assert road.store.json(candidate.key("failure.json"))["message"] == "alarm went off"
@@ -61,7 +61,7 @@ def test_an_endpoint_that_fails_to_come_up_gives_way_to_the_champion(road: Road)
     candidate = road.runs[1]
     road.judge(candidate)
     road.reconcile()
-    road.world.hosting.settle("dropspot-endpoint", "Failed", reason="no capacity")
+    road.come_up("Failed", reason="no capacity")
     road.reconcile()
     assert road.world.hosting.endpoint("dropspot-endpoint") is None
     assert not road.world.intake.is_open("mapping")

@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 
 from dropspot import aws
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
-from dropspot.ports import Hosting, Inference, JobKind, Jobs, Request
-from dropspot.testing import MemoryHosting, MemoryInference, MemoryJobs
+from dropspot.ports import Alarms, Hosting, Inference, JobKind, Jobs, Request
+from dropspot.testing import MemoryAlarms, MemoryHosting, MemoryInference, MemoryJobs
 
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:1"
@@ -156,10 +156,14 @@ def test_hosting_says_what_was_made(hosting: Hosting) -> None:
     hosting.create_endpoint_config(endpoint_config("app-a"))
     hosting.create_endpoint_config(endpoint_config("other-app-a"))
     assert hosting.endpoint_configs("app-") == ["app-b", "app-a"]
+    config = hosting.endpoint_config("app-a")
+    assert config is not None
+    assert config["ProductionVariants"][0]["VariantName"] == "v"
+    assert hosting.endpoint_config("app-never") is None
     hosting.create_endpoint({"EndpointName": "e", "EndpointConfigName": "app-b"})
     endpoint = hosting.endpoint("e")
     assert endpoint is not None
-    assert endpoint.config == "app-b"
+    assert (endpoint.config, endpoint.variant) == ("app-b", "v")
     assert endpoint.modified.tzinfo is not None
     hosting.delete_endpoint("e")
     assert hosting.endpoint("e") is None
@@ -286,3 +290,45 @@ def test_only_a_refusal_by_the_container_is_the_image_s_fault(
     runtime.add_client_error("invoke_endpoint", code, "no", 424, modeled_fields=modeled)
     with pytest.raises(expected):
         aws.SageMakerInference().invoke("e", b"image")
+
+
+# ---- CloudWatch's alarms ----
+
+
+ALARM: Request = {
+    "AlarmName": "app-pets-0123456789-errors",
+    "EvaluationPeriods": 1,
+    "ComparisonOperator": "GreaterThanThreshold",
+    "Namespace": "AWS/SageMaker",
+    "MetricName": "Invocation5XXErrors",
+    "Statistic": "Average",
+    "Period": 60,
+    "Threshold": 0.05,
+}
+
+
+@pytest.fixture
+def watching() -> Iterator[Stubber]:
+    aws.client.cache_clear()
+    with Stubber(aws.client("cloudwatch")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+    aws.client.cache_clear()
+
+
+def test_an_alarm_is_made_and_removed_whether_it_is_there_or_not(watching: Stubber) -> None:
+    watching.add_response("put_metric_alarm", {}, ALARM)
+    watching.add_client_error("delete_alarms", "ResourceNotFound", "", 404, expected_params={"AlarmNames": ["gone"]})
+    watching.add_response("delete_alarms", {}, {"AlarmNames": [ALARM["AlarmName"]]})
+    memory = MemoryAlarms()
+    sides: list[Alarms] = [memory, aws.CloudWatchAlarms()]
+    for alarms in sides:
+        alarms.put(ALARM)
+        alarms.delete(["gone", ALARM["AlarmName"]])
+    assert memory.requests == {}
+
+
+def test_one_alarm_too_many_is_invalid(watching: Stubber) -> None:
+    watching.add_client_error("put_metric_alarm", "LimitExceeded", "no", 400)
+    with pytest.raises(InvalidInputError, match="put alarm app-pets-0123456789-errors: no"):
+        aws.CloudWatchAlarms().put(ALARM)

@@ -22,7 +22,7 @@ from dropspot_cli.sentences import sentence
 from dropspot_local.cloud import Cloud, CloudError
 
 VERBS = (
-    *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo"),
+    *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "rollback", "teardown", "deploy", "demo"),
     *("prepare", "train", "evaluate", "serve"),
 )
 

@@ -1,4 +1,5 @@
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from dropspot.runs import Run
 ASKED = datetime(2026, 1, 2, 12, tzinfo=UTC)
 OLD = Deployment(Run("dropspot", "pets-0000000001"), "pets", "2026-01-01T00:00:00Z")
 NEW = Deployment(Run("dropspot", "pets-0000000002"), "pets", "2026-01-02T00:00:00Z")
+NEWER = Deployment(Run("dropspot", "pets-0000000003"), "pets", "2026-01-03T00:00:00Z")
+BACK = replace(OLD, requested_at="2026-01-04T00:00:00Z")
 
 
 def endpoint(status: str, serving: Deployment = OLD, *, modified: datetime = ASKED - timedelta(hours=1)) -> Endpoint:
@@ -19,17 +22,22 @@ def endpoint(status: str, serving: Deployment = OLD, *, modified: datetime = ASK
 
 def situation(
     present: Endpoint | None,
-    *,
-    desired: Deployment | None = NEW,
+    *wanted: Deployment,
     champion: Deployment | None = OLD,
     failed: Collection[Deployment] = (),
     asked: Collection[Deployment] = (),
 ) -> Situation:
-    return Situation(present, desired, champion, lambda run: run in failed, lambda run: ASKED if run in asked else None)
+    return Situation(
+        present,
+        wanted or (NEW,),
+        champion,
+        lambda candidate: candidate in failed,
+        lambda candidate: ASKED if candidate in asked else None,
+    )
 
 
 def test_nothing_wanted_is_nothing_done() -> None:
-    assert decide(situation(None, desired=None, champion=None)) is Action.WAIT
+    assert decide(replace(situation(None, champion=None), wanted=())) is Action.WAIT
 
 
 def test_the_first_model_creates_the_endpoint() -> None:
@@ -62,6 +70,31 @@ def test_a_failed_deployment_leaves_the_champion_in_service() -> None:
     assert decide(situation(endpoint("InService"), failed={NEW})) is Action.PROMOTE
 
 
+def test_the_candidate_behind_stands_in_for_one_that_failed() -> None:
+    found = situation(endpoint("InService"), NEWER, NEW, OLD, failed={NEWER})
+    assert (found.target, decide(found)) == (NEW, Action.UPDATE)
+
+
+def test_what_came_before_the_champion_stands_in_for_nobody() -> None:
+    found = situation(endpoint("InService", NEW), NEWER, OLD, champion=NEW, failed={NEWER})
+    assert found.target == NEW
+
+
+def test_a_rollback_that_failed_leaves_the_champion_in_service() -> None:
+    found = situation(endpoint("InService", NEW), BACK, champion=NEW, failed={BACK})
+    assert (found.target, decide(found)) == (NEW, Action.PROMOTE)
+
+
+def test_a_champion_never_counts_as_failed() -> None:
+    found = situation(endpoint("InService", NEW), NEW, champion=NEW, failed={NEW})
+    assert (found.target, decide(found)) == (NEW, Action.PROMOTE)
+
+
+def test_a_champion_that_is_not_there_is_asked_for_again_and_again() -> None:
+    after = endpoint("InService", NEW, modified=ASKED + timedelta(minutes=5))
+    assert decide(situation(after, OLD, asked={OLD})) is Action.UPDATE
+
+
 @pytest.mark.parametrize("status", ["Failed", "OutOfService", "UpdateRollbackFailed"])
 def test_a_broken_endpoint_is_deleted(status: str) -> None:
     assert decide(situation(endpoint(status, NEW))) is Action.DELETE
@@ -76,14 +109,26 @@ def test_a_first_model_that_failed_is_not_tried_for_ever() -> None:
     assert decide(situation(None, champion=None, failed={NEW})) is Action.WAIT
 
 
+def test_a_first_model_that_failed_in_service_is_taken_out_of_it() -> None:
+    assert decide(situation(endpoint("InService", NEW), champion=None, failed={NEW})) is Action.DELETE
+
+
 @pytest.mark.parametrize(
     ("status", "wanted"), [("InService", True), ("Updating", True), ("Creating", False), ("Failed", False)]
 )
 def test_images_are_taken_while_something_answers(status: str, wanted: bool) -> None:
-    assert takes_images(endpoint(status)) is wanted
-    assert not takes_images(None)
+    assert takes_images(situation(endpoint(status))) is wanted
+    assert not takes_images(situation(None))
 
 
-def test_the_oldest_configs_go_and_the_needed_ones_stay() -> None:
-    assert superfluous(["a", "b", "c", "d"], needed={"a", "d"}, keep=1) == ["b"]
-    assert superfluous(["a", "b"], needed={"b"}, keep=2) == []
+def test_images_wait_until_the_first_model_is_proven() -> None:
+    assert not takes_images(situation(endpoint("InService", NEW), champion=None))
+
+
+def test_images_wait_while_a_model_that_failed_is_in_service() -> None:
+    assert not takes_images(situation(endpoint("InService", NEW), failed={NEW}))
+    assert takes_images(situation(endpoint("InService", OLD), failed={NEW}))
+
+
+def test_configs_that_nobody_needs_go() -> None:
+    assert superfluous(["a", "b", "c", "d"], needed={"a", "d"}) == ["b", "c"]

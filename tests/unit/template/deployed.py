@@ -72,7 +72,7 @@ def _expanded() -> str:
 
 
 def deploy(**parameters: str) -> Stack:
-    """Return the stack that the template's defaults, overridden by `parameters`, make."""
+    """Return the stack that the template's defaults, overridden by `parameters`, make; ValueError: they can't be."""
     template = json.loads(_expanded())
     values = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
     values |= REQUIRED | parameters
@@ -81,6 +81,11 @@ def deploy(**parameters: str) -> Stack:
     if missing or unknown:
         raise ValueError(f"parameters missing: {sorted(missing)}, unknown: {sorted(unknown)}")
     resolver = _Resolver(template, values)
+    for rule in template.get("Rules", {}).values():
+        if resolver.resolve(rule.get("RuleCondition", True)):
+            for assertion in rule["Assertions"]:
+                if not resolver.resolve(assertion["Assert"]):
+                    raise ValueError(assertion["AssertDescription"])
     kept = {
         name: resource
         for name, resource in template["Resources"].items()

@@ -9,7 +9,7 @@ def allows(statements: Iterable[Mapping[str, Any]], action: str, resource: str, 
     """Tell whether the statements allow the action on the resource.
 
     `context` holds the request's condition keys with `_` for the colon (`iam_PassedToService`). An operator other than
-    StringEquals and StringLike is a ValueError, as is a Deny: the template's roles have none.
+    StringEquals, StringLike and Bool is a ValueError, as is a Deny: the template's roles have none.
     """
     request = {key.replace("_", ":", 1): value for key, value in context.items()}
     return any(_allows(statement, action, resource, request) for statement in statements)
@@ -26,7 +26,7 @@ def _allows(statement: Mapping[str, Any], action: str, resource: str, request: M
 
 
 def _holds(operator: str, keys: Mapping[str, Any], request: Mapping[str, str]) -> bool:
-    if operator not in {"StringEquals", "StringLike"}:
+    if operator not in {"StringEquals", "StringLike", "Bool"}:
         raise ValueError(f"{operator}: not known here")
     test = fnmatchcase if operator == "StringLike" else str.__eq__
     return all(

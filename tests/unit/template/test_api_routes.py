@@ -26,6 +26,7 @@ def test_the_routes_are_the_documented_ones(stack: Stack) -> None:
         ("GET", "/runs"),
         ("GET", "/runs/{run_id}"),
         ("POST", "/retrainings"),
+        ("POST", "/rollbacks"),
     }
 
 

@@ -19,7 +19,7 @@ PREPARATION = {
 # What each function is told beyond what all are told.
 TOLD = {
     "api": set[str](),
-    "deploy_model": {"SERVED_DATASET", "ENDPOINT_INSTANCE_TYPE", "ENDPOINT_INSTANCE_COUNT"},
+    "deploy_model": {"SERVED_DATASET"},
     "detect_objects": {
         "IMAGE_QUEUE_URL",
         "IMAGE_DEAD_LETTER_QUEUE_URL",
@@ -27,10 +27,17 @@ TOLD = {
         "DETECT_THREADS",
         "SCORE_THRESHOLD",
     },
-    "reconcile_endpoint": {"IMAGE_MAPPING_ID", "KEEP_CONFIGS"},
+    "reconcile_endpoint": {
+        *("IMAGE_MAPPING_ID", "KEEP_CONFIGS"),
+        *("ENDPOINT_INSTANCE_TYPE", "ENDPOINT_INSTANCE_COUNT", "ENDPOINT_KMS_KEY", "GUARDRAILS"),
+    },
     "record_failure": set[str](),
+    "restore_model": {"SERVED_DATASET"},
     "resume_runs": set[str](),
-    "start_evaluation": {"TRAINING_IMAGE", "SAGEMAKER_ROLE_ARN", "EVALUATION_INSTANCE_TYPE"},
+    "start_evaluation": {
+        *("TRAINING_IMAGE", "SAGEMAKER_ROLE_ARN", "EVALUATION_INSTANCE_TYPE"),
+        *("MODEL_SUBNETS", "MODEL_SECURITY_GROUPS"),
+    },
     "start_preprocessing": PREPARATION | {"DATASET_QUEUE_URL", "SETTLE_SECONDS"},
     "start_retraining": PREPARATION | {"SERVED_DATASET"},
     "start_training": {"EXTRA_DATA_BUCKETS", "TRAINING_IMAGE", "ALGORITHM", "SAGEMAKER_ROLE_ARN"},

@@ -16,6 +16,7 @@ STEPS = [
     "RecordFailure",
     "ResumeRuns",
     "StartRetraining",
+    "RestoreModel",
 ]
 ALL = [*STEPS, "DetectObjects", "Api"]
 BEGINNERS = {"StartPreprocessing", "StartRetraining"}
@@ -47,9 +48,10 @@ def those_who_may(stack: Stack, action: str, resource: str, **context: str) -> s
     [
         ("sagemaker:CreateProcessingJob", f"processing-job/dropspot-{RUN}-prep", BEGINNERS),
         ("sagemaker:CreateTrainingJob", f"training-job/dropspot-{RUN}-train", {"StartTraining"}),
-        ("sagemaker:CreateModel", f"model/dropspot-{RUN}-model", {"StartEvaluation"}),
+        ("sagemaker:CreateModel", f"model/dropspot-{RUN}-model", {"StartEvaluation", "ReconcileEndpoint"}),
         ("sagemaker:CreateTransformJob", f"transform-job/dropspot-{RUN}-eval", {"StartEvaluation"}),
-        ("sagemaker:CreateEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"DeployModel"}),
+        ("sagemaker:CreateEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
+        ("sagemaker:DescribeEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
         ("sagemaker:CreateEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
         ("sagemaker:CreateEndpoint", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
         ("sagemaker:UpdateEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
@@ -58,7 +60,7 @@ def those_who_may(stack: Stack, action: str, resource: str, **context: str) -> s
         ("sagemaker:DeleteEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
         ("sagemaker:DeleteModel", f"model/dropspot-{RUN}-model", {"ReconcileEndpoint"}),
         ("sagemaker:DescribeEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint", "Api"}),
-        ("sagemaker:InvokeEndpoint", "endpoint/dropspot-endpoint", {"DetectObjects"}),
+        ("sagemaker:InvokeEndpoint", "endpoint/dropspot-endpoint", {"DetectObjects", "ReconcileEndpoint"}),
         ("sagemaker:DescribeTrainingJob", f"training-job/dropspot-{RUN}-train",
          {"StartTraining", "StartEvaluation", "RecordFailure", "ResumeRuns"}),
         # tags are set by what is created
@@ -84,12 +86,12 @@ def test_who_may_do_what_at_sagemaker(stack: Stack, action: str, resource: str, 
         ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL)),
         ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "Api"}),
         ("s3:GetObject", "endpoint/champion.json",
-         {"DeployModel", "ReconcileEndpoint", "StartRetraining", "DetectObjects", "Api"}),
+         {"DeployModel", "ReconcileEndpoint", "RestoreModel", "StartRetraining", "DetectObjects", "Api"}),
         ("s3:PutObject", f"runs/{RUN}/failure.json", set(STEPS)),
         ("s3:PutObject", f"runs/{RUN}/references/photos.json", set(STEPS)),
         ("s3:PutObject", f"open-runs/{RUN}", BEGINNERS),
         ("s3:PutObject", "detections/cat.jpg.json", {"DetectObjects"}),
-        ("s3:PutObject", "endpoint/desired.json", {"DeployModel", "ReconcileEndpoint"}),
+        ("s3:PutObject", "endpoint/desired.json", {"DeployModel", "ReconcileEndpoint", "RestoreModel"}),
         ("s3:DeleteObject", f"open-runs/{RUN}", {"ResumeRuns"}),
         ("s3:DeleteObject", "detections/cat.jpg.json", {"DetectObjects"}),
         # what the user uploads is nobody's to change, and what a run has left is nobody's to remove
@@ -112,7 +114,7 @@ def test_everyone_sees_that_a_key_is_missing(stack: Stack) -> None:
 
 def test_only_those_who_start_jobs_or_make_models_pass_the_role_and_only_to_sagemaker(stack: Stack) -> None:
     arn, service = stack.arn("SageMakerRole"), "sagemaker.amazonaws.com"
-    who = BEGINNERS | {"StartTraining", "StartEvaluation"}
+    who = BEGINNERS | {"StartTraining", "StartEvaluation", "ReconcileEndpoint"}
     assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService=service) == who
     assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService="ec2.amazonaws.com") == set()
     assert those_who_may(stack, "iam:PassRole", arn) == set()
@@ -127,7 +129,7 @@ def test_events_are_put_under_this_application_s_name_only(stack: Stack) -> None
 def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
     stranded = {"StartTraining", "StartEvaluation", "DeployModel", "ReconcileEndpoint", "RecordFailure", "ResumeRuns"}
     dead = stack.arn("CommandDeadLetterQueue")
-    assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining"}
+    assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining", "RestoreModel"}
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("DatasetQueue")) == {"StartPreprocessing"}
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageDeadLetterQueue")) == {"DetectObjects"}
     assert those_who_may(stack, "sqs:ChangeMessageVisibility", stack.arn("ImageQueue")) == {"DetectObjects"}
@@ -141,6 +143,38 @@ def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_m
     )
     assert those_who_may(stack, action, prefix + mapping) == {"ReconcileEndpoint"}
     assert those_who_may(stack, action, prefix + "another") == set()
+
+
+def alarm(name: str) -> str:
+    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+
+
+@pytest.mark.parametrize("action", ["PutMetricAlarm", "DescribeAlarms", "DeleteAlarms"])
+def test_reconcile_endpoint_makes_and_removes_the_alarms_of_runs_and_no_others(stack: Stack, action: str) -> None:
+    for watched in ("errors", "latency"):
+        assert those_who_may(stack, f"cloudwatch:{action}", alarm(f"dropspot-{RUN}-{watched}")) == {"ReconcileEndpoint"}
+    for other in ("dropspot-CommandDeadLetterAlarm-1X", f"dropspot2-{RUN}-errors", "anything"):
+        assert those_who_may(stack, f"cloudwatch:{action}", alarm(other)) == set()
+
+
+def test_a_key_of_one_s_own_is_used_by_reconcile_endpoint_for_aws_s_resources_only(stack: Stack) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+    keyed = deploy(EndpointKmsKeyArn=key)
+    grant = {"kms_GrantIsForAWSResource": "true"}
+    assert those_who_may(keyed, "kms:CreateGrant", key, **grant) == {"ReconcileEndpoint"}
+    assert those_who_may(keyed, "kms:CreateGrant", key, kms_GrantIsForAWSResource="false") == set()
+    assert those_who_may(keyed, "kms:DescribeKey", key) == {"ReconcileEndpoint"}
+    assert those_who_may(keyed, "kms:Decrypt", key) == set()
+    assert those_who_may(stack, "kms:CreateGrant", key, **grant) == set()
+
+
+def test_the_jobs_role_makes_network_interfaces_only_where_models_run_in_subnets(stack: Stack) -> None:
+    inside = deploy(ModelSubnets="subnet-0a,subnet-0b", ModelSecurityGroups="sg-0c")
+    made = ("ec2:CreateNetworkInterface", f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1")
+    assert allows(inside.statements("SageMakerRole"), *made)
+    assert allows(inside.statements("SageMakerRole"), "ec2:DescribeSubnets", "*")
+    assert not allows(inside.statements("SageMakerRole"), "ec2:CreateVpc", f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/v")
+    assert not allows(stack.statements("SageMakerRole"), *made)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +191,8 @@ def test_only_reconcile_endpoint_opens_and_closes_the_image_queue_and_no_other_m
             f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/TrainingJobs:log-stream:x",
             True,
         ),
+        ("cloudwatch:DescribeAlarms", alarm(f"dropspot-{RUN}-latency"), True),
+        ("cloudwatch:PutMetricAlarm", alarm(f"dropspot-{RUN}-latency"), False),
         ("s3:PutObject", s3("datasets/pets/images.tar.gz"), False),
         ("s3:DeleteObject", s3(f"runs/{RUN}/run.json"), False),
         ("s3:GetObject", s3("images/cat.jpg"), True),  # a manifest may refer to it

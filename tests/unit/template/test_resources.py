@@ -1,5 +1,6 @@
 """The bucket, the queues, the topic and the alarms as they deploy."""
 
+import json
 import re
 from typing import Any
 
@@ -116,6 +117,11 @@ LOCAL_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:lo
         ("MaxTrainingSeconds", ["60", "86400"], ["0", "1e3", ""]),
         ("MinimumMap50", ["0", "0.5", "1", "1.0"], [".5", "1.5", "0.", "50%", ""]),
         ("ScoreThreshold", ["0.25", "evaluated"], ["-0.1", "2", "best", ""]),
+        ("EndpointKmsKeyArn", ["", "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+         ["alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:eu-west-1:111122223333:alias/mine"]),
+        ("ModelSubnets", ["", "subnet-0a1b", "subnet-0a,subnet-0b"], ["subnet", "subnet-0a, subnet-0b", "sg-0a"]),
+        ("ModelSecurityGroups", ["", "sg-0a", "sg-0a,sg-0b"], ["subnet-0a", "sg-0a,sg-0b,sg-0c,sg-0d,sg-0e,sg-0f"]),
+        ("RollbackErrorPercent", ["0", "0.5", "5", "99.999", "100"], ["", "101", "100.5", "-1", "5%", ".5", "05"]),
         ("RetrainingSchedule", ["", "rate(7 days)", "cron(0 3 ? * SUN *)"], ["7 days", "rate()", "every(1 day)"]),
         ("NotificationEmail", ["", "me@example.org"], ["me", "me@example", "a b@example.org"]),
     ],
@@ -124,6 +130,37 @@ def test_a_parameter_takes_what_makes_sense(name: str, good: list[str], bad: lis
     pattern = re.compile(PARAMETERS[name]["AllowedPattern"])
     assert [value for value in good if not pattern.search(value)] == []
     assert [value for value in bad if pattern.search(value)] == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"DeploymentStrategy": "canary"}, "an EndpointInstanceCount of two or more"),
+        ({"DeploymentStrategy": "linear", "EndpointInstanceCount": "1"}, "an EndpointInstanceCount of two or more"),
+        ({"ModelSubnets": "subnet-0a"}, "ModelSubnets needs ModelSecurityGroups"),
+        ({"ModelSecurityGroups": "sg-0a"}, "ModelSecurityGroups needs ModelSubnets"),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_refused_before_anything_is_made(
+    parameters: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        deploy(**parameters)
+
+
+def test_the_guardrails_are_the_parameters_as_json() -> None:
+    canary = {"DeploymentStrategy": "canary", "EndpointInstanceCount": "4", "TrafficStepSize": "25"}
+    stack = deploy(**canary, RollbackErrorPercent="2.5")
+    assert json.loads(stack.environment("ReconcileEndpointFunction")["GUARDRAILS"]) == {
+        "strategy": "canary",
+        "step": 25,
+        "step_unit": "percent",
+        "wait_seconds": 300,
+        "termination_wait_seconds": 300,
+        "timeout_seconds": 3600,
+        "error_percent": 2.5,
+        "latency_milliseconds": 10000,
+    }
 
 
 def test_defaults_are_allowed_and_only_the_preparation_s_image_must_be_named() -> None:

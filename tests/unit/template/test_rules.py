@@ -39,6 +39,16 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
     "retraining_requested": {
         "StartRetrainingFunction": {"command": "start_retraining", "request": {"dataset": "oxford pets"}},
     },
+    "rollback_requested": {
+        "RestoreModelFunction": {
+            "command": "restore_model",
+            "request": {"run_id": RUN},
+            "requested_at": "2026-11-12T12:30:00Z",
+        },
+    },
+    "rollback_failed": {
+        "NotificationTopic": "The endpoint stays as it is: roll back: no model was in service before the present one",
+    },
     "run_failed": {
         "NotificationTopic": f"Run {RUN} failed at train: ClientError: Additional hyperparameters are not allowed "
         "To start it again: dropspot retrain oxford pets",
@@ -158,6 +168,8 @@ NEAR_MISSES: list[tuple[str, Callable[[Event], Event]]] = [
     ("step_due", _field("source", value="aws.sagemaker")),
     ("step_due", _field("detail", "command", value="start_everything")),
     ("retraining_requested", _field("source", value="otherapp")),
+    ("rollback_requested", _field("source", value="otherapp")),
+    ("rollback_requested", _field("detail-type", value="Rollback Failed!")),
     ("run_failed", _field("source", value="otherapp")),
     ("run_failed", _field("detail-type", value="Run Superseded")),
 ]

@@ -1,0 +1,46 @@
+"""A rollback is requested: say that an earlier run's model should be in service again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropspot.desired import want
+from dropspot.endpoint import ENDPOINT_DESIRED, ROLLBACK_FAILED
+from dropspot.errors import InvalidInputError, NotFoundError
+from dropspot.events import RollbackCommand
+from dropspot.failures import notice
+from dropspot.rollback import restoration_of, run_to_restore
+from dropspot.services import Services, aws_services
+from dropspot.settings import Settings as BaseSettings
+
+logger, metrics = Logger(), Metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(BaseSettings):
+    served_dataset: str
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
+    services = services or aws_services(Settings)
+    command = RollbackCommand.from_event(event)
+    try:
+        run = run_to_restore(services.store, services.settings.app_name, command.run_id)
+        restored = restoration_of(services.store, run, command.requested_at)
+        objection = want(services.store, restored, services.settings.served_dataset, f"rollback {command.cause}")
+        if objection:
+            raise InvalidInputError(f"roll back to {run.run_id}: {objection.message}")
+    except (InvalidInputError, NotFoundError) as error:
+        logger.error("Rollback refused", cause=command.cause, reason=str(error))
+        metrics.add_metric("RollbacksRefused", MetricUnit.Count, 1)
+        told = notice(f"The endpoint stays as it is: {error}")
+        services.bus.put(ROLLBACK_FAILED, {"run_id": str(command.run_id or "")[:80], "notice": told})
+        return
+    services.bus.put(ENDPOINT_DESIRED, {"run_id": run.run_id})
+    logger.info("Rollback begun", run_id=run.run_id)
+    metrics.add_metric("RollbacksBegun", MetricUnit.Count, 1)

@@ -1,0 +1,210 @@
+"""Putting a model into service: what SageMaker is asked, what is proven before the model counts, what remains after."""
+
+from typing import Any
+
+import pytest
+from road import GUARDRAILS, Road, begun, state
+
+from dropspot.errors import InvalidInputError, TransientError
+from dropspot.runs import Run
+from dropspot.service_models import assert_valid_request
+
+ENDPOINT = "dropspot-endpoint"
+
+
+def successor(road: Road, number: int = 1) -> Run:
+    """Deploy a first model and take a second through the gate."""
+    if not road.runs:
+        road.deploy(begun(road))
+    road.world.clock.advance(100)
+    road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": f"event-{number}"})
+    road.judge(road.runs[-1])
+    return road.runs[-1]
+
+
+def asked(road: Road, run: Run) -> dict[str, Any]:
+    request: dict[str, Any] = road.store.json(run.key("deploy.json"))["request"]
+    return request
+
+
+def test_the_first_model_needs_no_guardrails_and_its_successor_is_watched(road: Road) -> None:
+    first = begun(road)
+    road.deploy(first)
+    assert "DeploymentConfig" not in asked(road, first)
+    assert road.world.alarms.requests == {}
+    second = successor(road)
+    road.reconcile()
+    request = asked(road, second)
+    assert_valid_request("sagemaker", "UpdateEndpoint", request)
+    alarms = [alarm["AlarmName"] for alarm in request["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]]
+    assert alarms == [second.name("errors"), second.name("latency")] == list(road.world.alarms.requests)
+
+
+def test_models_of_other_classes_replace_each_other_all_at_once(road: Road) -> None:
+    second = successor(road)
+    road.store.put_json(second.key("prepared", "classes.json"), {"classes": ["cat", "dog"]})
+    road.reconcile()
+    assert "DeploymentConfig" not in asked(road, second)
+    assert road.world.hosting.endpoints[ENDPOINT].status == "Updating"
+    road.come_up()
+    road.reconcile()
+    assert state(road, second) == "deployed"
+
+
+def test_an_endpoint_whose_variant_bears_a_run_s_id_is_replaced_all_at_once(road: Road) -> None:
+    second = successor(road)
+    hosting = road.world.hosting
+    first_config = hosting.endpoints[ENDPOINT].config
+    hosting.configs[first_config]["ProductionVariants"][0]["VariantName"] = "pets-0123456789"
+    hosting.settle(ENDPOINT)
+    road.reconcile()
+    assert "DeploymentConfig" not in asked(road, second)
+
+
+def test_parameters_that_cannot_be_stop_the_pass_and_not_the_images() -> None:
+    road = Road(guardrails=GUARDRAILS | {"strategy": "canary"})
+    road.judge(begun(road))
+    with pytest.raises(InvalidInputError, match="canary needs two instances or more"):
+        road.reconcile()
+    assert road.world.hosting.endpoints == {}
+    assert not road.world.bus.of("Run Failed")
+    road.changes = {}
+    road.reconcile()
+    road.come_up()
+    road.reconcile()
+    road.changes = {"guardrails": GUARDRAILS | {"strategy": "canary"}}
+    road.world.intake.set_open("mapping", False)  # as the stack update does that brought the wrong parameters
+    with pytest.raises(InvalidInputError):
+        road.reconcile()
+    assert road.world.intake.is_open("mapping")
+
+
+def test_changed_parameters_make_a_config_that_waits_over(road: Road) -> None:
+    second = successor(road)
+    road.reconcile()
+    road.world.clock.advance(60)
+    road.come_up(config=road.runs[0].endpoint_config, reason="alarm")
+    road.reconcile()
+    road.changes = {"endpoint_instance_count": 2, "guardrails": GUARDRAILS | {"strategy": "canary"}}
+    third = successor(road, 2)
+    road.reconcile()
+    road.come_up()
+    road.reconcile()
+    road.world.clock.advance(100)
+    road.roll_back(road.runs[0])
+    road.reconcile()
+    [variant] = road.world.hosting.configs[road.runs[0].endpoint_config]["ProductionVariants"]
+    assert variant["InitialInstanceCount"] == 2
+    assert asked(road, road.runs[0])["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    assert {state(road, second), state(road, third)} == {"failed", "deployed"}
+
+
+def test_a_model_is_champion_only_after_its_smoke_test(road: Road) -> None:
+    road.deploy(begun(road))
+    assert road.store.json("endpoint/champion.json")["smoke_test"] == {"pictures": 1}
+    assert road.world.inference.images == [road.runs[0].run_id.encode()]
+
+
+WRONG = {
+    "other boxes": [[0, 0.9, 0.6, 0.6, 0.9, 0.9]],
+    "other scores": [[0, 0.6, 0.1, 0.1, 0.5, 0.5]],
+    "too many": [[0, 0.9, 0.1, 0.1, 0.5, 0.5], [0, 0.8, 0.6, 0.6, 0.9, 0.9]],
+    "nothing": [],
+    "no such class": [[1, 0.9, 0.1, 0.1, 0.5, 0.5]],
+    "no such score": [[0, 1.9, 0.1, 0.1, 0.5, 0.5]],
+    "no such box": [[0, 0.9, 0.1, 0.1, 50.0, 50.0]],
+    "not six numbers": [[0, 0.9, 0.1]],
+}
+
+
+@pytest.mark.parametrize("rows", WRONG.values(), ids=WRONG)
+def test_a_model_that_fails_its_smoke_test_gives_way_to_the_champion(road: Road, rows: Any) -> None:
+    second = successor(road)
+    road.reconcile()
+    road.come_up()
+    variant = road.world.hosting.endpoints[ENDPOINT].variant
+    road.world.inference.serve(ENDPOINT, variant, lambda image: rows)
+    road.reconcile()
+    assert not road.world.intake.is_open("mapping")
+    failure = road.store.json(second.key("failure.json"))
+    assert failure["message"].startswith("the smoke test failed with the held-out picture a.jpg: ")
+    road.reconcile()
+    assert road.world.hosting.endpoints[ENDPOINT].config == road.runs[0].endpoint_config
+    road.come_up()
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
+    assert road.world.intake.is_open("mapping")
+    assert len(road.world.bus.of("Run Failed")) == 1
+
+
+def test_a_first_model_that_fails_its_smoke_test_is_taken_out_of_service(road: Road) -> None:
+    first = begun(road)
+    road.judge(first)
+    road.reconcile()
+    road.come_up()
+    road.world.inference.serve(ENDPOINT, "v", lambda image: [])
+    road.reconcile()
+    assert not road.world.intake.is_open("mapping")
+    for _ in range(3):
+        road.reconcile()
+    assert road.world.hosting.endpoints == {}
+    assert state(road, first) == "failed"
+    road.world.clock.advance(100)
+    road.call("start_retraining", {"command": "start_retraining", "request": {"dataset": "pets"}, "cause": "event-1"})
+    road.deploy(road.runs[1])
+    assert state(road, road.runs[1]) == "deployed"
+
+
+def test_small_differences_between_machines_pass_the_smoke_test(road: Road) -> None:
+    successor(road)
+    road.reconcile()
+    road.come_up()
+    rows = [[0, 0.8, 0.12, 0.11, 0.51, 0.49], [0, 0.45, 0.6, 0.6, 0.9, 0.9]]
+    road.world.inference.serve(ENDPOINT, "v", lambda image: rows)
+    road.reconcile()
+    assert state(road, road.runs[1]) == "deployed"
+
+
+@pytest.mark.parametrize(("failures", "outcome"), [(1, "deployed"), (2, "failed")])
+def test_a_busy_endpoint_is_asked_twice(road: Road, failures: int, outcome: str) -> None:
+    successor(road)
+    road.reconcile()
+    road.come_up()
+    left = [failures]
+
+    def busy(image: bytes) -> list[list[float]]:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise TransientError("invoke: the model's container answered 503")
+        return road.recorded(road.runs[1])
+
+    road.world.inference.serve(ENDPOINT, "v", busy)
+    road.reconcile()
+    assert state(road, road.runs[1]) == outcome
+
+
+def test_configs_models_and_alarms_of_those_who_won_t_come_back_go(road: Road) -> None:
+    for number in range(4):
+        successor(road, number)
+        road.reconcile()
+        road.come_up()
+        road.reconcile()
+    kept = road.runs[-2:]  # keep_configs is 1
+    hosting = road.world.hosting
+    assert set(hosting.configs) == {run.endpoint_config for run in kept}
+    assert set(hosting.models) == {run.model for run in kept}
+    assert set(road.world.alarms.requests) == {run.name(name) for run in kept for name in ("errors", "latency")}
+
+
+def test_the_stand_in_is_deployed_where_the_later_run_fails(road: Road) -> None:
+    road.deploy(begun(road))
+    earlier = successor(road, 1)
+    later = successor(road, 2)
+    road.reconcile()
+    road.world.clock.advance(60)
+    road.come_up(config=road.runs[0].endpoint_config, reason="alarm")
+    for _ in range(2):
+        road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert (state(road, later), state(road, earlier)) == ("failed", "deployed")
