@@ -24,6 +24,7 @@ SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 _KINDS = {
     "ProcessingJob": "processing-job",
     "TrainingJob": "training-job",
+    "HyperParameterTuningJob": "hyper-parameter-tuning-job",
     "TransformJob": "transform-job",
     "Model": "model",
     "EndpointConfig": "endpoint-config",
@@ -124,7 +125,8 @@ def _needed(site: Site, operation: str, request: Record) -> Iterator[tuple[str, 
         yield action, site.arn("model-package-group", group), {}
     if operation.startswith("Create") and request.get("Tags"):
         yield "sagemaker:AddTags", resource, {}
-    for role in (request.get("RoleArn"), request.get("ExecutionRoleArn")):
+    definition = request.get("TrainingJobDefinition", {})
+    for role in (request.get("RoleArn"), request.get("ExecutionRoleArn"), definition.get("RoleArn")):
         if role:
             yield "iam:PassRole", role, {"iam:PassedToService": SERVICE_PRINCIPAL}
 

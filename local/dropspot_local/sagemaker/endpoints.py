@@ -89,6 +89,8 @@ class Endpoints:
             config, served = self._config_and_models(request["EndpointConfigName"])
             config = guardrails.retained(config, request, record["ProductionVariants"])
             deployment = self._deployment(request, record)
+            if deployment:
+                guardrails.check_variants(deployment, config, record["ProductionVariants"])
             policy = guardrails.policy(deployment, smallest_fleet(config))
             endpoint = self._live[name]
         self._check_alarms(policy, served)

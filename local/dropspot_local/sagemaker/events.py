@@ -1,7 +1,7 @@
 """State-change events in the shapes that SageMaker documents, put on the default bus as the service itself would.
 
-The documents differ by kind. Processing events carry enumerations in upper case, training events their times as strings
-of milliseconds, endpoint events the status in UPPER_SNAKE, model package events ISO times.
+The documents differ by kind. Processing events carry enumerations in upper case, training and tuning events times as
+texts of milliseconds, endpoint events the status in UPPER_SNAKE, model package events ISO times.
 """
 
 # ruff: noqa: SLF001 - only _put_events may speak as aws.sagemaker
@@ -20,6 +20,7 @@ from dropspot_local.sagemaker.state import Record
 DETAIL_TYPES = {
     "processing": "SageMaker Processing Job State Change",
     "training": "SageMaker Training Job State Change",
+    "tuning": "SageMaker HyperParameter Tuning Job State Change",
     "transform": "SageMaker Transform Job State Change",
     "endpoint": "SageMaker Endpoint State Change",
     "deployment": "SageMaker Endpoint Deployment State Change",
@@ -53,6 +54,15 @@ _TRAINING = (
     "OutputDataConfig",
     "ResourceConfig",
     "StoppingCondition",
+)
+_TUNING = (
+    "HyperParameterTuningJobName",
+    "HyperParameterTuningJobArn",
+    "TrainingJobDefinition",
+    "HyperParameterTuningJobStatus",
+    "FailureReason",
+    "TrainingJobStatusCounters",
+    "ObjectiveStatusCounters",
 )
 _TRANSFORM = (
     "TransformJobName",
@@ -119,6 +129,12 @@ def training_detail(record: Record) -> dict[str, Any]:
         for transition in record["SecondaryStatusTransitions"]
     ]
     return detail | {"Tags": {}}
+
+
+def tuning_detail(record: Record) -> dict[str, Any]:
+    """The detail of a tuning job's event. It tells nothing of the best training job."""
+    detail = {name: record[name] for name in _TUNING if name in record}
+    return detail | {name: str(milliseconds(record[name])) for name in _TIMES} | {"Tags": {}}
 
 
 def transform_detail(record: Record) -> dict[str, Any]:

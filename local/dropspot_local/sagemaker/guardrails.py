@@ -114,6 +114,20 @@ def _timeout(wanted: Record, waiting: int) -> float:
     return timeout
 
 
+def check_variants(deployment: Record, config: Record, current: list[Record]) -> None:
+    """Refuse what the guide's page on exclusions leaves out: variants of other names, and rolling with several."""
+    new, old = (
+        {variant["VariantName"] for variant in variants} for variants in (config["ProductionVariants"], current)
+    )
+    if new != old:
+        raise validation(
+            "For a deployment with a DeploymentConfig, the new endpoint configuration must have the same variant names "
+            f"as the old one: {', '.join(sorted(new))} against {', '.join(sorted(old))}."
+        )
+    if "RollingUpdatePolicy" in deployment and len(new) > 1:
+        raise validation("RollingUpdatePolicy is not supported for endpoints with several production variants.")
+
+
 def retained(config: Record, request: Record, current: list[Record]) -> Record:
     """The configuration with the weights and instance counts that RetainAllVariantProperties keeps."""
     excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}

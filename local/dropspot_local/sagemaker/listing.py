@@ -54,6 +54,40 @@ LISTINGS = {
             "SecondaryStatus",
         ),
     ),
+    "ListHyperParameterTuningJobs": Listing(
+        "HyperParameterTuningJobSummaries",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+        (
+            "HyperParameterTuningJobName",
+            "HyperParameterTuningJobArn",
+            "HyperParameterTuningJobStatus",
+            "Strategy",
+            "CreationTime",
+            "HyperParameterTuningEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatusCounters",
+            "ObjectiveStatusCounters",
+            "ResourceLimits",
+        ),
+    ),
+    "ListTrainingJobsForHyperParameterTuningJob": Listing(
+        "TrainingJobSummaries",
+        "TrainingJobName",
+        "TrainingJobStatus",
+        (
+            "TrainingJobName",
+            "TrainingJobArn",
+            "CreationTime",
+            "TrainingStartTime",
+            "TrainingEndTime",
+            "TrainingJobStatus",
+            "TunedHyperParameters",
+            "FailureReason",
+            "FinalHyperParameterTuningJobObjectiveMetric",
+            "ObjectiveStatus",
+        ),
+    ),
     "ListTransformJobs": Listing(
         "TransformJobSummaries",
         "TransformJobName",
@@ -132,8 +166,9 @@ def answer(listing: Listing, records: Iterable[Record], request: Mapping[str, An
         "CreationTime": "CreationTime",
         "LastModifiedTime": "LastModifiedTime",
     }
+    by = request.get("SortBy", "CreationTime")
     found.sort(
-        key=lambda record: record[keys[request.get("SortBy", "CreationTime")]],
+        key=lambda record: record[keys.get(by, by)],
         reverse=request.get("SortOrder", "Descending") == "Descending",
     )
     first = _offset(request.get("NextToken"))

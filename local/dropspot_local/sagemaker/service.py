@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from dropspot_local.sagemaker import listing, models, processing, training_request, transform
+from dropspot_local.sagemaker import listing, models, processing, training_request, transform, tuning
 from dropspot_local.sagemaker.authorization import ADMINISTRATOR, Caller, authorize, check_role
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.endpoints import Endpoints
@@ -21,6 +21,7 @@ from dropspot_local.sagemaker.state import Record, Records, Site
 from dropspot_local.sagemaker.supported import check_supported
 from dropspot_local.sagemaker.training import TrainingJob
 from dropspot_local.sagemaker.transform import TransformJob
+from dropspot_local.sagemaker.tuning import TuningJob
 from dropspot_local.sagemaker.validation import check_request, operations
 
 ABANDON_SECONDS = 5
@@ -38,6 +39,8 @@ class Service:
         self._operations: dict[str, Callable[[Record], Record]] = {
             "CreateProcessingJob": self._create_processing_job,
             "CreateTrainingJob": self._create_training_job,
+            "CreateHyperParameterTuningJob": self._create_tuning_job,
+            "ListTrainingJobsForHyperParameterTuningJob": self._list_trainings_of,
             "CreateTransformJob": self._create_transform_job,
             "CreateModel": lambda request: models.create(site, self.records, request),
             "DescribeModel": lambda request: dict(models.find(site, self.records, request["ModelName"])),
@@ -110,6 +113,7 @@ class Service:
         return {
             "Processing": self.records.processing_jobs,
             "Training": self.records.training_jobs,
+            "HyperParameterTuning": self.records.tuning_jobs,
             "Transform": self.records.transform_jobs,
         }
 
@@ -123,11 +127,37 @@ class Service:
         check_role(request["RoleArn"])
         return self._start(TrainingJob, self.records.training_jobs, training_request.new_record(self.site, request))
 
+    def _create_tuning_job(self, request: Record) -> Record:
+        tuning.check(request)
+        definition, tags = request["TrainingJobDefinition"], request.get("Tags", [])
+        training_request.check(definition)
+        check_role(definition["RoleArn"])
+
+        def launch(child: Record) -> Job:
+            arn = self._start(TrainingJob, self.records.training_jobs, training_request.new_record(self.site, child))
+            with self.records.lock:
+                if tags:
+                    self.records.tags[arn["TrainingJobArn"]] = {tag["Key"]: tag["Value"] for tag in tags}
+            return next(job for job in reversed(self._jobs) if job.arn == arn["TrainingJobArn"])
+
+        kind = partial(TuningJob, launch=launch)
+        return self._start(kind, self.records.tuning_jobs, tuning.new_record(self.site, request))
+
+    def _list_trainings_of(self, request: Record) -> Record:
+        record = self._job_record("HyperParameterTuning", self.records.tuning_jobs, request)
+        job = next(job for job in self._jobs if job.record is record)
+        summaries = job.summaries() if isinstance(job, TuningJob) else []
+        if request.get("SortBy") == "FinalObjectiveMetricValue":
+            rated = [(tuning.objective_value(summary), summary) for summary in summaries]
+            summaries = [summary | {"FinalObjectiveMetricValue": v} for v, summary in rated if v is not None]
+        asked = {name: value for name, value in request.items() if name != "HyperParameterTuningJobName"}
+        return listing.answer(listing.LISTINGS["ListTrainingJobsForHyperParameterTuningJob"], summaries, asked)
+
     def _create_transform_job(self, request: Record) -> Record:
         models.find(self.site, self.records, request["ModelName"])
         return self._start(TransformJob, self.records.transform_jobs, transform.new_record(self.site, request))
 
-    def _start(self, kind: type[Job], table: dict[str, Record], record: Record) -> Record:
+    def _start(self, kind: Callable[..., Job], table: dict[str, Record], record: Record) -> Record:
         job = kind(self.site, self.records, self._clients, record)
         with self.records.lock:
             if job.name in table:
@@ -164,7 +194,8 @@ class Service:
 
     def _list(self, kind: listing.Listing, table: dict[str, Record], request: Record) -> Record:
         with self.records.lock:
-            return listing.answer(kind, list(table.values()), request)
+            tuned = table is self.records.tuning_jobs
+            return listing.answer(kind, [tuning.listed(r) if tuned else r for r in table.values()], request)
 
     def _known(self, arn: str) -> str:
         tables = [

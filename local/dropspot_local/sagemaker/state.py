@@ -39,6 +39,7 @@ class Records:
     lock: threading.RLock = field(default_factory=threading.RLock)
     processing_jobs: dict[str, Record] = field(default_factory=dict)
     training_jobs: dict[str, Record] = field(default_factory=dict)
+    tuning_jobs: dict[str, Record] = field(default_factory=dict)
     transform_jobs: dict[str, Record] = field(default_factory=dict)
     models: dict[str, Record] = field(default_factory=dict)
     endpoint_configs: dict[str, Record] = field(default_factory=dict)

@@ -21,6 +21,7 @@ def _paths(names: str, **below: str) -> set[str]:
 
 
 _TAGS = "Key Value"
+_RANGE = "Name MinValue MaxValue ScalingType"
 _SIZE = "Type Value"
 _VPC = "SecurityGroupIds Subnets"
 _CONTAINERS = {"InferenceSpecification__Containers": "Image ImageDigest ModelDataUrl Environment ContainerHostname"}
@@ -150,6 +151,34 @@ ONLY: dict[str, set[Any]] = {
     "ExcludeRetainedVariantProperties.VariantPropertyType": {"DesiredInstanceCount", "DesiredWeight"},
 }
 """The values that are implemented, for parameters of which only some are."""
+
+_SAME_AS_TRAINING = (
+    "TrainingJobName",
+    "Tags",
+    "HyperParameters",
+    "CheckpointConfig",
+    "AlgorithmSpecification.Container",
+)
+"""What a tuning job's definition of its training jobs hasn't got, or would share between them."""
+for _kept in (HONOURED, CARRIED):
+    _kept["CreateHyperParameterTuningJob"] = {
+        f"TrainingJobDefinition.{path}" for path in _kept["CreateTrainingJob"] if not path.startswith(_SAME_AS_TRAINING)
+    }
+HONOURED["CreateHyperParameterTuningJob"] |= _paths(
+    "HyperParameterTuningJobName",
+    Tags=_TAGS,
+    HyperParameterTuningJobConfig="Strategy RandomSeed TrainingJobEarlyStoppingType",
+    HyperParameterTuningJobConfig__HyperParameterTuningJobObjective="Type MetricName",
+    HyperParameterTuningJobConfig__ResourceLimits="MaxNumberOfTrainingJobs MaxParallelTrainingJobs",
+    HyperParameterTuningJobConfig__ParameterRanges__IntegerParameterRanges=_RANGE,
+    HyperParameterTuningJobConfig__ParameterRanges__ContinuousParameterRanges=_RANGE,
+    HyperParameterTuningJobConfig__ParameterRanges__CategoricalParameterRanges="Name Values",
+    TrainingJobDefinition="StaticHyperParameters",
+)
+ONLY |= {f"TrainingJobDefinition.{path}": values for path, values in ONLY.items()} | {
+    "HyperParameterTuningJobConfig.Strategy": {"Random", "Bayesian", "Grid"},
+    "HyperParameterTuningJobConfig.TrainingJobEarlyStoppingType": {"Off"},
+}
 
 
 def check_supported(operation: str, request: dict[str, Any]) -> None:

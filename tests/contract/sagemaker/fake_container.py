@@ -79,6 +79,8 @@ def train() -> None:
     print("#quality_metric: host=algo-1, epoch=0, batch=1 train smooth_l1 <loss>=0.75")
     print("#quality_metric: host=algo-1, epoch=0, validation mAP <score>=(0.25)")
     print("#quality_metric: host=algo-1, epoch=1, validation mAP <score>=(0.5)")
+    if "mAP" in parameters:
+        print(f"#quality_metric: host=algo-1, epoch=2, validation mAP <score>=({parameters['mAP']})")
     checkpoints = ROOT / "checkpoints"
     if checkpoints.is_dir():
         found = sorted(file.name for file in checkpoints.iterdir())

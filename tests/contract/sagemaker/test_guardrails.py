@@ -29,9 +29,9 @@ def canary(percent: int = 25, wait: int = 2) -> dict[str, object]:
 
 
 def served_by(aws, **environment: str) -> str:
-    """A configuration of four instances whose variant has the model's name."""
+    """A configuration of four instances."""
     model = aws.model(aws.name("model"), environment=environment)
-    return str(aws.config(aws.name("config"), model, InitialInstanceCount=4))
+    return str(aws.config(aws.name("config"), model, InitialInstanceCount=4, VariantName="AllTraffic"))
 
 
 @pytest.fixture
@@ -282,6 +282,15 @@ def test_one_instance_has_no_canary(aws):
     aws.endpoint(name, config)
     with pytest.raises(ClientError, match=r"CanarySize of 1 instance\(s\) is not possible"):
         aws["sagemaker"].update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=canary(10))
+
+
+def test_variants_of_other_names_have_no_guardrails(aws, old):
+    """Exclusions: the new endpoint configuration must have the same variant name as the old one."""
+    other = aws.config(aws.name("config"), aws.model(aws.name("model")), InitialInstanceCount=4)
+    with pytest.raises(ClientError, match="must have the same variant names"):
+        aws["sagemaker"].update_endpoint(EndpointName=old[0], EndpointConfigName=other, DeploymentConfig=canary())
+    aws["sagemaker"].update_endpoint(EndpointName=old[0], EndpointConfigName=other)
+    assert aws.at_rest(old[0])["EndpointConfigName"] == other
 
 
 def test_alarms_must_exist(aws, old):

@@ -231,3 +231,28 @@ def test_the_execution_role_must_be_allowed_to_watch_a_deployments_alarms(aws):
     with pytest.raises(ClientError) as error:
         aws["sagemaker"].update_endpoint(EndpointName=name, EndpointConfigName=config, DeploymentConfig=guarded)
     assert f"is not authorized to perform: cloudwatch:DescribeAlarms on resource: {arn}" in str(error.value)
+
+
+def test_tuning_needs_the_right_to_pass_the_trainings_role(aws, user):
+    """Service Authorization Reference, CreateHyperParameterTuningJob: iam:PassRole for the training jobs' role."""
+    name = aws.name("tune")
+    client = user("sagemaker", allow("sagemaker:*", f"{ARN}:hyper-parameter-tuning-job/{name}"))
+    request = aws.training_request("any")
+    names = ("RoleArn", "ResourceConfig", "StoppingCondition", "OutputDataConfig", "AlgorithmSpecification")
+    tuning = {
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1},
+        },
+        "TrainingJobDefinition": {field: request[field] for field in names},
+    }
+    refused(
+        lambda: client.create_hyper_parameter_tuning_job(HyperParameterTuningJobName=name, **tuning),
+        action="iam:PassRole",
+        resource=aws.role,
+    )
+    refused(
+        lambda: client.create_hyper_parameter_tuning_job(HyperParameterTuningJobName="other", **tuning),
+        action="sagemaker:CreateHyperParameterTuningJob",
+        resource=f"{ARN}:hyper-parameter-tuning-job/other",
+    )

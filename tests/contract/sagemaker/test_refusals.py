@@ -144,8 +144,8 @@ def test_attributes_are_named_of_augmented_manifests_and_of_nothing_else(aws, ch
 
 
 def test_an_operation_that_is_not_there_is_refused_by_name(aws):
-    with pytest.raises(ClientError, match="CreateHyperParameterTuningJob") as refused:
-        call(aws, "CreateHyperParameterTuningJob", {})
+    with pytest.raises(ClientError, match="CreateAutoMLJobV2") as refused:
+        call(aws, "CreateAutoMLJobV2", {})
     assert code_and_message(refused)[0] == "UnknownOperationException"
 
 
