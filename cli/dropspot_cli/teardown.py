@@ -20,6 +20,7 @@ from dropspot_cli.stack import Stack
 _RUN_ALARM = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}-(errors|latency)")
 _JOBS = (
     ("processing_job", "ProcessingJob"),
+    ("hyper_parameter_tuning_job", "HyperParameterTuningJob"),  # before its trainings: it would start more of them
     ("training_job", "TrainingJob"),
     ("transform_job", "TransformJob"),
 )

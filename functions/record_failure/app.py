@@ -12,6 +12,7 @@ from dropspot.pipeline import STEPS
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings
+from dropspot.trainings import job_of
 
 logger, metrics = Logger(), Metrics()
 
@@ -23,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     command = JobCommand.from_event(event)
     run = Run.from_name(services.settings.app_name, command.job)
     step = STEPS[command.job.rpartition("-")[2]]
-    job = services.jobs.describe(step.kind, command.job)
+    job = job_of(step, run, services.store, services.jobs)
     if not job.has_failed:
         logger.warning("Job has not failed", job=job.name, status=job.status)
         return

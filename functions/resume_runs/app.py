@@ -11,6 +11,7 @@ from dropspot.pipeline import STEP_DUE
 from dropspot.runs import OPEN_PREFIX, Run, RunStatus
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings
+from dropspot.trainings import job_of
 from overdue import newest_step, overdue_command
 
 logger, metrics = Logger(), Metrics()
@@ -43,7 +44,7 @@ def look_at(run: Run, services: Services[Settings]) -> None:
     step = newest_step(names)
     job_name = run.name(step.name)
     try:
-        command = overdue_command(step, services.jobs.describe(step.kind, job_name))
+        command = overdue_command(step, job_of(step, run, services.store, services.jobs))
     except NotFoundError:
         # The run has begun and its first job hasn't: its message is still in the queue, or in the dead-letter queue.
         logger.warning("Job missing", run_id=run.run_id, job=job_name)

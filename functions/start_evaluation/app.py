@@ -17,6 +17,7 @@ from dropspot.runs import Run
 from dropspot.services import Services, aws_services
 from dropspot.serving_requests import model_request
 from dropspot.settings import Settings as BaseSettings
+from dropspot.trainings import training_of
 from transform import transform_job_request
 
 logger, metrics = Logger(), Metrics()
@@ -38,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     settings = services.settings
     run = Run.from_name(settings.app_name, JobCommand.from_event(event).job)
     dataset = documents.read(services.store, run.key("run.json"))["dataset"]
-    training = services.jobs.describe(JobKind.TRAINING, run.training_job)
+    training = training_of(run, services.store, services.jobs)
     try:
         model = model_request(run, dataset, training.model_data, settings)
         documents.write_once(services.store, run.key("model.json"), {"model": run.model, "request": model})

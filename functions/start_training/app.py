@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from crosschecks import check_records
 from dropspot import documents
 from dropspot.datasets import Listing, of_the_folder, prefix_of
 from dropspot.errors import InvalidInputError
@@ -21,7 +22,9 @@ from dropspot.references import with_references
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
 from dropspot.settings import DataSettings
+from incremental import start_of
 from training import training_job_request
+from tuning import tuning_job_request
 
 logger, metrics = Logger(), Metrics()
 
@@ -31,6 +34,7 @@ class Settings(DataSettings):
     training_image: str
     algorithm: str
     sagemaker_role_arn: str
+    cost_centre: str
 
 
 @logger.inject_lambda_context
@@ -42,19 +46,34 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     if superseded(run, dataset, services):
         logger.info("Run superseded", run_id=run.run_id)
         return
-    prepared = Prepared.from_report(documents.read(services.store, run.key("report", "report.json")))
-    plan = TrainingPlan.from_document(documents.read(services.store, run.key("plan.json")))
     try:
-        request = training_job_request(run, dataset, plan, prepared, services.settings)
-        started = ensure_started(services, run, "train", JobKind.TRAINING, request)
+        started = start(run, dataset, services)
     except InvalidInputError as error:
         fail_run(services, run, "train", str(error))
         logger.error("Run failed", run_id=run.run_id, step="train", reason=str(error))
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
         return
     if started:
-        logger.info("Training started", run_id=run.run_id, job=run.training_job)
+        logger.info("Training started", run_id=run.run_id)
         metrics.add_metric("TrainingsStarted", MetricUnit.Count, 1)
+
+
+def start(run: Run, dataset: str, services: Services[Settings]) -> bool:
+    """Start the run's training, or its tuning; return whether this call did. Raises InvalidInputError."""
+    store = services.store
+    prepared = Prepared.from_report(documents.read(store, run.key("report", "report.json")))
+    plan = TrainingPlan.from_document(documents.read(store, run.key("plan.json")))
+    request = training_job_request(run, dataset, plan, prepared, services.settings)
+    check_records(store, run, prepared)
+    noted = {}
+    if plan.incremental:
+        begin = start_of(run, request, services.settings.algorithm, store, services.jobs)
+        request["InputDataConfig"] += begin.channels
+        noted = {"incremental": begin.document}
+    if plan.tuning:
+        tuning = tuning_job_request(run, request, plan.tuning)
+        return ensure_started(services, run, "train", JobKind.TUNING, tuning, **noted)
+    return ensure_started(services, run, "train", JobKind.TRAINING, request, **noted)
 
 
 def superseded(run: Run, dataset: str, services: Services[Settings]) -> bool:

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from channels import input_data_config
+from crosschecks import check
 from dropspot.algorithm_metrics import METRICS
 from dropspot.plan import DETECTOR, TrainingPlan
 from dropspot.ports import Request
@@ -22,6 +23,8 @@ class TrainingSettings(Protocol):
     def algorithm(self) -> str: ...
     @property
     def sagemaker_role_arn(self) -> str: ...
+    @property
+    def cost_centre(self) -> str: ...
 
 
 def metric_definitions(algorithm: str) -> Request:
@@ -31,10 +34,18 @@ def metric_definitions(algorithm: str) -> Request:
     return {"MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in METRICS.items()]}
 
 
+def training_tags(run: Run, dataset: str, prepared: Prepared, cost_centre: str) -> list[dict[str, str]]:
+    """Return the tags of what costs most: whose run it is, of which data, and who pays."""
+    own = {"dropspot:digest": prepared.digest, "CostCentre": cost_centre}
+    return tags(run, dataset) + [{"Key": key, "Value": value} for key, value in own.items() if value]
+
+
 def training_job_request(
     run: Run, dataset: str, plan: TrainingPlan, prepared: Prepared, settings: TrainingSettings
 ) -> Request:
-    """Return CreateTrainingJob's arguments; raise InvalidInputError for a hyperparameter or a channel that can't be."""
+    """Return CreateTrainingJob's arguments; raise InvalidInputError for hyperparameters or channels that can't be."""
+    values = hyperparameters_for(plan, prepared, settings.algorithm)
+    check(values, plan, prepared, settings.algorithm)
     base = f"s3://{settings.bucket_name}"
     stopping = {"MaxRuntimeInSeconds": plan.max_runtime_seconds}
     if plan.spot:
@@ -47,7 +58,7 @@ def training_job_request(
             "TrainingInputMode": plan.input_mode,
             **metric_definitions(settings.algorithm),
         },
-        "HyperParameters": hyperparameters_for(plan, prepared, settings.algorithm),
+        "HyperParameters": values,
         "InputDataConfig": input_data_config(run, settings.bucket_name, plan, prepared.output),
         "OutputDataConfig": {"S3OutputPath": f"{base}/{run.key('model')}/"},
         "ResourceConfig": {
@@ -58,5 +69,5 @@ def training_job_request(
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": plan.spot,
         "CheckpointConfig": {"S3Uri": f"{base}/{run.key('checkpoints')}/"},
-        "Tags": tags(run, dataset),
+        "Tags": training_tags(run, dataset, prepared, settings.cost_centre),
     }

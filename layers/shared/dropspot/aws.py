@@ -180,12 +180,13 @@ def _listed(page: Mapping[str, Any]) -> Iterator[StoredObject]:
 _OPERATION = {
     JobKind.PROCESSING: "processing_job",
     JobKind.TRAINING: "training_job",
+    JobKind.TUNING: "hyper_parameter_tuning_job",
     JobKind.TRANSFORM: "transform_job",
 }
 
 
 class SageMakerJobs:
-    """SageMaker's processing, training and transform jobs."""
+    """SageMaker's processing, training, tuning and transform jobs."""
 
     def start(self, kind: JobKind, request: Request) -> bool:
         name = request[f"{kind.value}Name"]
@@ -206,12 +207,17 @@ class SageMakerJobs:
             if _is_missing(error):
                 raise NotFoundError(f"describe {name}: {_message(error)}") from error
             raise _translated(error, f"describe {name}") from error
+        if best := answer.get("BestTrainingJob"):
+            answer |= {"ModelArtifacts": {"S3ModelArtifacts": self._model_of(best["TrainingJobName"])}}
         return Job(
             name=name,
             status=answer[f"{kind.value}Status"],
             reason=_reason(answer),
             model_data=answer.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""),
         )
+
+    def _model_of(self, training_job: str) -> str:
+        return self.describe(JobKind.TRAINING, training_job).model_data
 
 
 def _reason(answer: Mapping[str, Any]) -> str:

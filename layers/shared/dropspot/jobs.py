@@ -1,5 +1,7 @@
 """Starting a run's job so that doing it twice does it once."""
 
+from typing import Any
+
 from dropspot import documents
 from dropspot.errors import InvalidInputError
 from dropspot.ports import JobKind, Request
@@ -8,8 +10,10 @@ from dropspot.services import Services
 from dropspot.settings import Settings
 
 
-def ensure_started(services: Services[Settings], run: Run, step: str, kind: JobKind, request: Request) -> bool:
-    """Start the run's job for `step` and leave its document; return whether this call started it.
+def ensure_started(
+    services: Services[Settings], run: Run, step: str, kind: JobKind, request: Request, **noted: Any
+) -> bool:
+    """Start the run's job for `step` and leave its document, with what is `noted`; return whether this call started it.
 
     SageMaker never frees a job's name. Where it is taken, the job is in progress or has completed (started already), or
     it has failed. InvalidInputError then, and where SageMaker refuses the request: the run has failed.
@@ -20,6 +24,6 @@ def ensure_started(services: Services[Settings], run: Run, step: str, kind: JobK
         job = services.jobs.describe(kind, name)
         if job.has_failed:
             raise InvalidInputError(job.reason or f"{name} was {job.status.lower()}")
-    document = {"job": name, "started_at": documents.timestamp(services.now()), "request": request}
+    document = {"job": name, "started_at": documents.timestamp(services.now()), "request": request, **noted}
     documents.write_once(services.store, run.key(f"{step}.json"), document)
     return started

@@ -10,6 +10,7 @@ from dropspot.datasets import PLAN_FILE
 from dropspot.errors import InvalidInputError
 from dropspot.plan_fields import Fields, shortened, stated
 from dropspot.preparation_plan import PreparationPlan
+from dropspot.tuning_plan import Tuning
 
 SCHEMA = "dropspot/plan/1"
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
@@ -69,6 +70,8 @@ class TrainingPlan:
     spot: bool = False
     max_runtime_seconds: int = 86_400
     gate: Gate = field(default_factory=Gate)
+    incremental: bool = False  # begin with the champion's weights, where its network and classes are the same
+    tuning: Tuning | None = None
 
     @classmethod
     def parse(cls, text: bytes, defaults: PlanDefaults, algorithm: str) -> "TrainingPlan":
@@ -79,6 +82,7 @@ class TrainingPlan:
         fields = Fields(stated(text, PLAN_FILE), PLAN_FILE)
         gate = fields.part("gate")
         instance = fields.part("instance")
+        tuning = Tuning.take(fields.part("tuning"), f"{PLAN_FILE}: tuning") if "tuning" in fields else None
         preparation = PreparationPlan.take(fields)
         possible = INPUT_MODES[preparation.output]
         plan = cls(
@@ -94,7 +98,11 @@ class TrainingPlan:
             spot=fields.flag("spot", defaults.spot),
             max_runtime_seconds=fields.integer("max_runtime_seconds", defaults.max_runtime_seconds, 60, 2_419_200),
             gate=Gate(gate.number("min_map50", defaults.min_map50, 0, 1), gate.integer("min_boxes", 1, 0, 1_000_000)),
+            incremental=fields.flag("incremental", False),
+            tuning=tuning,
         )
+        if tuning and (both := sorted(tuning.ranges.keys() & plan.hyperparameters.keys())):
+            raise InvalidInputError(f"{PLAN_FILE}: hyperparameter {both[0]} has a value and a range to tune it over")
         fields.choice("schema", SCHEMA, (SCHEMA,))
         for part in (gate, instance, fields):
             part.finish()
@@ -111,6 +119,8 @@ class TrainingPlan:
             spot=document["spot"],
             max_runtime_seconds=document["max_runtime_seconds"],
             gate=Gate(**document["gate"]),
+            incremental=document.get("incremental", False),
+            tuning=Tuning.from_document(document["tuning"]) if document.get("tuning") else None,
         )
 
     @property
@@ -120,6 +130,9 @@ class TrainingPlan:
             **self.preparation.document,
             "input_mode": self.input_mode,
             "hyperparameters": self.hyperparameters,
+            # Only where they are asked for: runs of older plans keep their ids.
+            **({"incremental": True} if self.incremental else {}),
+            **({"tuning": self.tuning.document} if self.tuning else {}),
         }
 
     @property

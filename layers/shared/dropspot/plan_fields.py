@@ -44,6 +44,10 @@ class Fields:
     def _refuse(self, name: str, value: Any, rule: str) -> InvalidInputError:
         return self.refusal(name, f"is {json.dumps(value)[:80]}: {rule}")
 
+    def __contains__(self, name: str) -> bool:
+        """Tell whether the field is stated, and nobody has taken it."""
+        return name in self._left
+
     def take(self, name: str, default: Any) -> Any:
         return self._left.pop(name, default)
 

@@ -66,12 +66,16 @@ class JobKind(Enum):
 
     PROCESSING = "ProcessingJob"
     TRAINING = "TrainingJob"
+    TUNING = "HyperParameterTuningJob"
     TRANSFORM = "TransformJob"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as SageMaker describes it; `reason` is its own sentence on why it failed, or empty."""
+    """A job as SageMaker describes it; `reason` is its own sentence on why it failed, or empty.
+
+    A tuning job's model is the one of its best training job.
+    """
 
     name: str
     status: str

@@ -13,12 +13,15 @@ class Prepared:
     """What training must know of the prepared data.
 
     `label_width` counts floats per picture; `output` is what the data were written as, one of the plan's outputs.
+    `max_boxes` is what the fullest picture has, `digest` stands for the pictures with their boxes (empty: not told).
     """
 
     classes: int
     samples: int
     label_width: int
     output: str = "recordio"
+    max_boxes: int = 0
+    digest: str = ""
 
     @classmethod
     def from_report(cls, report: Mapping[str, Any]) -> "Prepared":
@@ -28,6 +31,8 @@ class Prepared:
             report["num_training_samples"],
             report["label_width"],
             report.get("output", "recordio"),
+            max((side["max_boxes"] for side in report.get("splits", {}).values()), default=0),
+            report.get("digest", ""),
         )
 
 
@@ -37,6 +42,12 @@ def hyperparameters_for(plan: TrainingPlan, prepared: Prepared, algorithm: str) 
     chosen = hyperparameters.recipe(algorithm, prepared.samples, network) | {
         name: value for name, value in plan.hyperparameters.items() if (name, value) != ("base_network", "auto")
     }
+    if plan.instance.count > 1:
+        # Every machine takes a whole mini-batch of its own, and they agree on the weights after each.
+        chosen = {"kv_store": "dist_sync"} | chosen
+        if "mini_batch_size" not in plan.hyperparameters:
+            share = max(1, prepared.samples // plan.instance.count)
+            chosen["mini_batch_size"] = str(min(int(chosen["mini_batch_size"]), share))
     chosen |= {
         "num_classes": str(prepared.classes),
         "num_training_samples": str(prepared.samples),

@@ -67,6 +67,11 @@ class Run:
         return self.name("train")
 
     @property
+    def tuning_job(self) -> str:
+        """The job that takes the training's place where the plan asks for a search; 32 characters at most."""
+        return f"{self.app}-t-{self.run_id[-10:]}"
+
+    @property
     def transform_job(self) -> str:
         return self.name("eval")
 

@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {
     "dataset_queue_url": "https://sqs/datasets",
     "settle_seconds": 60,
     "served_dataset": "",
+    "cost_centre": "pets-42",
     "training_image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/detector:1",
     "evaluation_instance_type": "ml.m5.xlarge",
     "model_subnets": (),

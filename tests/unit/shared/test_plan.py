@@ -132,3 +132,58 @@ def test_machines_and_gate_are_no_part_of_the_identity() -> None:
     changed = parse({"instance": {"count": 4}, "spot": True, "gate": {"min_map50": 0.1}, "max_runtime_seconds": 600})
     assert changed.identity == parse({}).identity
     assert parse({"shorter_side": 300}).identity != parse({}).identity
+
+
+TUNING = {"ranges": {"learning_rate": {"min": 0.001, "max": 0.1}}}
+
+
+def test_what_is_asked_of_a_training_survives_its_document_and_makes_another_run() -> None:
+    plan = parse({"incremental": True, "tuning": TUNING})
+    assert TrainingPlan.from_document(json.loads(json.dumps(plan.document))) == plan
+    assert plan.tuning is not None
+    assert plan.tuning.document == {
+        "ranges": {"learning_rate": {"min": 0.001, "max": 0.1, "scaling": "Auto"}},
+        "max_jobs": 10,
+        "parallel": 2,
+        "strategy": "Bayesian",
+    }
+    identities = [parse(stated).identity for stated in ({}, {"incremental": True}, {"tuning": TUNING})]
+    assert identities[0] == parse({"incremental": False}).identity
+    assert "incremental" not in identities[0]
+    assert "tuning" not in identities[0]
+    assert len({json.dumps(identity) for identity in identities}) == 3
+
+
+@pytest.mark.parametrize(
+    ("tuning", "named"),
+    [
+        ({}, "tuning: ranges must be an object"),
+        ({"ranges": {}}, "tuning: ranges must be an object"),
+        ({"ranges": {"epochs": {"min": 1, "max": 2}}}, "epochs can't be tuned: only mini_batch_size"),
+        ({"ranges": {"learning_rate": 3}}, "ranges: learning_rate must be a JSON object"),
+        ({"ranges": {"learning_rate": {"min": 0.1}}}, "learning_rate: max is -1"),
+        ({"ranges": {"learning_rate": {"min": 0.1, "max": 0.1}}}, "min is 0.1: must be below max"),
+        ({"ranges": {"learning_rate": {"min": 0.1, "max": 2}}}, "max is 2"),
+        ({"ranges": {"learning_rate": {"min": 0.1, "max": 0.2, "step": 1}}}, "step is no field"),
+        ({"ranges": {"learning_rate": {"min": 0.1, "max": 0.2, "scaling": "Square"}}}, "scaling"),
+        ({"ranges": {"weight_decay": {"min": 0, "max": 0.2}}}, "weight_decay is '0.0'"),
+        ({"ranges": {"mini_batch_size": {"min": 8, "max": 65}}}, "max is 65"),
+        ({"ranges": {"mini_batch_size": {"min": 8, "max": 9, "scaling": "ReverseLogarithmic"}}}, "whole numbers"),
+        ({"ranges": {"optimizer": {"values": []}}}, "values must be a list"),
+        ({"ranges": {"optimizer": {"values": ["sgd", "best"]}}}, "optimizer is 'best'"),
+        (TUNING | {"max_jobs": 0}, "max_jobs is 0"),
+        (TUNING | {"max_jobs": 2, "parallel": 3}, "parallel is 3"),
+        (TUNING | {"strategy": "Hyperband"}, "strategy"),
+        (TUNING | {"jobs": 1}, "jobs is no field"),
+        ([], "tuning must be a JSON object"),
+    ],
+)
+def test_a_wrong_search_is_refused_by_name(tuning: Any, named: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        parse({"tuning": tuning})
+    assert named in str(refused.value)
+
+
+def test_a_hyperparameter_is_stated_or_searched() -> None:
+    with pytest.raises(InvalidInputError, match="learning_rate has a value and a range"):
+        parse({"hyperparameters": {"learning_rate": 0.01}, "tuning": TUNING})
