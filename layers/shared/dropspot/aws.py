@@ -225,6 +225,9 @@ def _reason(answer: Mapping[str, Any]) -> str:
     if answer.get("SecondaryStatus") == "MaxRuntimeExceeded":
         limit = answer.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
         return f"the job was stopped at its time limit, max_runtime_seconds ({limit})"
+    if answer.get("SecondaryStatus") == "MaxWaitTimeExceeded":
+        limit = answer.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds")
+        return f"there wasn't enough spot capacity within the {limit} seconds that the job may wait and train"
     return str(answer.get("ExitMessage") or answer.get("FailureReason") or "")
 
 

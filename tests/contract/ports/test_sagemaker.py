@@ -113,6 +113,38 @@ def test_a_refused_job_is_invalid_and_a_throttled_one_transient(
         aws.SageMakerJobs().start(JobKind.TRAINING, training_job("x"))
 
 
+def test_a_tuning_job_has_the_model_of_its_best_training(stubbed: Stubber) -> None:
+    at, arn = datetime(2026, 1, 1, tzinfo=UTC), "arn:aws:sagemaker:us-east-1:000000000000:x/x"
+    best = {"TrainingJobName": "t-002-ab", "TrainingJobArn": arn, "CreationTime": at, "TrainingJobStatus": "Completed"}
+    tuning = {
+        "HyperParameterTuningJobName": "t",
+        "HyperParameterTuningJobArn": arn,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
+        },
+        "HyperParameterTuningJobStatus": "Completed",
+        "CreationTime": at,
+        "TrainingJobStatusCounters": {},
+        "ObjectiveStatusCounters": {},
+        "BestTrainingJob": best | {"TunedHyperParameters": {}},
+    }
+    training = {
+        "TrainingJobName": "t-002-ab",
+        "TrainingJobArn": arn,
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://the-bucket/t-002-ab/output/model.tar.gz"},
+        "TrainingJobStatus": "Completed",
+        "SecondaryStatus": "Completed",
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "CreationTime": at,
+    }
+    stubbed.add_response("describe_hyper_parameter_tuning_job", tuning, {"HyperParameterTuningJobName": "t"})
+    stubbed.add_response("describe_training_job", training, {"TrainingJobName": "t-002-ab"})
+    job = aws.SageMakerJobs().describe(JobKind.TUNING, "t")
+    assert (job.name, job.status) == ("t", "Completed")
+    assert job.model_data == "s3://the-bucket/t-002-ab/output/model.tar.gz"
+
+
 def test_a_job_stopped_at_its_time_limit_says_so(stubbed: Stubber) -> None:
     arn = "arn:aws:sagemaker:us-east-1:000000000000:training-job/x"
     answer = {
