@@ -6,13 +6,16 @@ import warnings
 import zlib
 from dataclasses import dataclass
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  registers its decoder
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 
 from dropspot.images import CORRUPT_IMAGE, DECOMPRESSION_BOMB, TOO_LARGE, UNSUPPORTED_FORMAT, RejectedImageError
-from dropspot_imaging.upright import FORMATS, orientation, three_channels, turned
+from dropspot_imaging.upright import FORMATS, orientation, strips, upright_size
 
+# What phones and browsers store today is looked at, though nobody trains on it; Pillow's wheels bring the decoder.
+SERVED_FORMATS = (*FORMATS, AvifImagePlugin.AvifImageFile.format) if features.check("avif") else FORMATS
 # A JPEG with more than one picture, as some phones store it, opens as MPO.
-_CONTENT_TYPES = {name: f"image/{name.lower()}" for name in FORMATS} | {"MPO": "image/jpeg"}
+_CONTENT_TYPES = {name: f"image/{name.lower()}" for name in SERVED_FORMATS} | {"MPO": "image/jpeg"}
+_ISO_KINDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "HEIC")
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 
 # What decoders raise on broken input, as Pillow's own tests of broken files show.
@@ -25,12 +28,14 @@ _DECODING_ERRORS = (
     EOFError,
     ArithmeticError,
     AttributeError,
+    RuntimeError,  # AVIF's decoder says so of everything
     struct.error,
     zlib.error,
 )
 
 _QUALITY = 92
 _LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
+_ROWS = 512  # brought to RGB at once, so that there never are two whole pictures beside the decoded one
 _SHORTEST_SIDE = 32  # below this a picture that still doesn't fit is not worth a look
 
 
@@ -65,15 +70,16 @@ def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> Normalise
 
 def _opened(body: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(body), formats=FORMATS)
+        return Image.open(io.BytesIO(body), formats=SERVED_FORMATS)
     except Image.DecompressionBombError as error:
         raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
     except UnidentifiedImageError as error:
         is_webp = body[:4] == b"RIFF" and body[8:12] == b"WEBP"
-        if is_webp or body.startswith(_BEGINNINGS):
+        iso_kind = _ISO_KINDS.get(body[8:12]) if body[4:8] == b"ftyp" else None
+        if is_webp or iso_kind in SERVED_FORMATS or body.startswith(_BEGINNINGS):
             raise RejectedImageError(CORRUPT_IMAGE, "the picture's header is broken") from error
-        kinds = "JPEG, PNG, WebP, GIF, TIFF and BMP"
-        raise RejectedImageError(UNSUPPORTED_FORMAT, f"the object is no picture of a known kind: {kinds}") from error
+        what = f"{iso_kind} pictures are not read" if iso_kind else "the object is no picture of a known kind"
+        raise RejectedImageError(UNSUPPORTED_FORMAT, f"{what}: {', '.join(SERVED_FORMATS)} are") from error
     except _DECODING_ERRORS as error:
         raise RejectedImageError(CORRUPT_IMAGE, f"the picture's header is broken: {error}") from error
 
@@ -86,11 +92,15 @@ def _decoded(picture: Image.Image) -> Image.Image:
         raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
     except _DECODING_ERRORS as error:
         raise RejectedImageError(CORRUPT_IMAGE, f"the picture can't be decoded: {error}") from error
+    stated = orientation(picture)
+    upright, top = Image.new("RGB", upright_size(picture.size, stated)), 0
     try:
-        colours = three_channels(picture)
+        for strip in strips(picture, stated, _ROWS):
+            upright.paste(strip, (0, top))
+            top += strip.height
     except ValueError as error:
         raise RejectedImageError(UNSUPPORTED_FORMAT, f"pictures of mode {picture.mode} are unknown: {error}") from error
-    return turned(colours, orientation(picture))
+    return upright
 
 
 def _encoded(picture: Image.Image, payload_limit: int) -> bytes:

@@ -1,4 +1,8 @@
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -40,7 +44,7 @@ def is_like(picture: Image.Image, at: tuple[int, int], colour: tuple[int, int, i
     return all(abs(got - wanted) < 30 for got, wanted in zip(found, colour, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_every_kind_becomes_a_jpeg_of_the_same_picture(kind: str) -> None:
     image = normalised(encoded(two_halves(), kind))
     assert (image.width, image.height, image.content_type) == (64, 32, f"image/{kind.lower()}")
@@ -73,7 +77,7 @@ def test_a_flipped_picture_is_held_upright(orientation: int, left_is: tuple[int,
 
 
 @pytest.mark.parametrize(("orientation", "top_is"), [(5, RED), (6, RED), (7, GREEN), (8, GREEN)])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_a_turned_picture_s_size_is_the_upright_one(kind: str, orientation: int, top_is: tuple[int, int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -189,3 +193,39 @@ def outcome(body: bytes) -> str:
     except RejectedImageError as rejection:
         return rejection.code
     return "normalised"
+
+
+@pytest.mark.parametrize(
+    ("brand", "code", "told"),
+    [
+        (b"avif", "corrupt_image", "broken"),
+        (b"heic", "unsupported_format", "HEIC"),
+        (b"isom", "unsupported_format", "known kind"),
+    ],
+)
+def test_what_cameras_store_today_is_rejected_by_its_name(brand: bytes, code: str, told: str) -> None:
+    with pytest.raises(RejectedImageError, match=told) as rejected:
+        normalised(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1" + bytes(100))
+    assert rejected.value.code == code
+
+
+MEMORY_PROBE = """
+import sys
+from pathlib import Path
+from dropspot_imaging.normalising import normalise
+image = normalise(Path(sys.argv[1]).read_bytes(), payload_limit=6_291_456, pixel_limit=50_000_000)
+assert (image.width, image.height) == (5_000, 10_000)
+print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
+def test_the_largest_picture_needs_no_more_than_512_mib(mode: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "large.png").write_bytes(encoded(Image.new(mode, (10_000, 5_000)), "PNG", exif=exif, compress_level=1))
+    command = [sys.executable, "-c", MEMORY_PROBE, str(tmp_path / "large.png")]
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 512 * 1024
