@@ -58,10 +58,14 @@ class Describer:
 
         Raises TransientError where the image kept changing, beside all that `look` raises.
         """
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             described = self._attempt(image, event)
-            if described is not None:
-                return described
+            if described is None:
+                continue
+            if attempt and described.outcome is Outcome.UNCHANGED and described.document:
+                # It came to be meanwhile, perhaps by our own write whose answer got lost: to be told of, better twice.
+                return Described(_outcome(described.document), image.key, described.document)
+            return described
         raise TransientError(f"describe s3://{image.bucket}/{image.key}: it changed {ATTEMPTS} times meanwhile")
 
     def _attempt(self, image: ImageRef, event: ImageEvent) -> Described | None:
@@ -87,8 +91,7 @@ class Describer:
         # A deletion meanwhile found no document to remove, and its event may be done with: nobody else would notice.
         if self.store.head(image.key) != stored.etag:
             return None
-        outcome = Outcome.DETECTED if document["status"] == "detected" else Outcome.REJECTED
-        return Described(Outcome.UNCHANGED if is_same else outcome, image.key, document)
+        return Described(Outcome.UNCHANGED if is_same else _outcome(document), image.key, document)
 
     def _present(self, image: ImageRef) -> tuple[dict[str, Any] | None, str | None]:
         """Return the image's document and its ETag; what is no such document has the ETag alone, to be replaced."""
@@ -120,6 +123,10 @@ class Describer:
         if event.is_creation and event.etag == etag and event.version_id != described["version_id"]:
             return False
         return bool(document["model"]["run_id"] == self.champion())
+
+
+def _outcome(document: dict[str, Any]) -> Outcome:
+    return Outcome.DETECTED if document["status"] == "detected" else Outcome.REJECTED
 
 
 def _understood(body: bytes) -> dict[str, Any] | None:

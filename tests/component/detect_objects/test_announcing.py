@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from image_pipeline import KEY, RUN, Pipeline, picture
 
 from dropspot.image_events import IMAGE_DETECTED, IMAGE_REJECTED
@@ -48,6 +49,22 @@ def test_a_message_that_comes_again_tells_of_what_it_may_have_left_before(pipeli
     pipeline.handle(event, receives=2)  # as after a worker that died before it could tell
     (told,) = pipeline.services.bus.of(IMAGE_DETECTED)
     assert told["key"] == KEY
+    assert len(pipeline.services.inference.images) == 1
+
+
+def test_a_document_whose_write_was_answered_too_late_is_told_of(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = pipeline.store.write
+
+    def write_and_lose_the_answer(key: str, body: bytes, **condition: Any) -> bool:
+        write(key, body, **condition)
+        return write(key, body, **condition)  # as the client tries again
+
+    event = pipeline.upload(picture())
+    monkeypatch.setattr(pipeline.store, "write", write_and_lose_the_answer)
+    assert pipeline.handle(event) == []
+    assert len(pipeline.services.bus.of(IMAGE_DETECTED)) == 1
     assert len(pipeline.services.inference.images) == 1
 
 

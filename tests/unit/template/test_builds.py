@@ -86,6 +86,13 @@ class TestBuilds:
         assert list(builds[which].rglob("__pycache__")) == []
         assert sum(path.stat().st_size for path in shared.rglob("*") if path.is_file()) < 8_000_000
 
+    def test_detect_objects_and_its_layer_are_small_when_zipped(
+        self, builds: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        packages = [builds[0] / "DetectObjectsFunction", builds[0] / "SharedLayer"]
+        zipped = [Path(shutil.make_archive(str(tmp_path / folder.name), "zip", folder)) for folder in packages]
+        assert sum(path.stat().st_size for path in zipped) <= 3_000_000
+
     def test_the_shared_layer_is_enough_to_import_what_the_functions_import(self, builds: tuple[Path, Path]) -> None:
         # -S: without this environment's packages, which would hide one that is missing.
         program = (
