@@ -2,16 +2,18 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fuzzing import supervisor
 
 from dropspot.preparation_plan import PreparationPlan
-from fuzz import supervisor
 from fuzz.accounting import Input, Output, lost, problems
-from fuzz.cases import Case, make_case
+from fuzz.cases import Case, make_case, origin_of
+from fuzz.keeping import keep
 from fuzz.saboteurs import forget
 from fuzz.seeds import DATASET_URI, SEEDS, dataset
-from fuzz.worker import try_case
+from fuzz.worker import TIMEOUT_SECONDS, try_case
 from prep.folders import Folders
 from prep.pipeline import prepare
 
@@ -23,11 +25,17 @@ def unspoilt(origin: str, **more: bytes) -> Case:
 
 
 def test_a_slice_of_the_cases_has_no_finding(tmp_path: Path) -> None:
-    tally = supervisor.run(0, iter(range(CASES)), tmp_path)
+    origins = set[tuple[str, str]]()
+
+    def note(answer: dict[str, Any]) -> None:
+        origins.add((origin_of(answer["case"]), answer["outcome"]))
+
+    command = ["fuzz.worker", "--seed", "0"]
+    tally = supervisor.run(command, iter(range(CASES)), tmp_path, timeout=TIMEOUT_SECONDS, note=note)
     assert [(finding.case, finding.told) for finding in tally.findings] == []
     assert tally.outcomes.total() == CASES
-    assert {origin for origin, outcome in tally.origins if outcome == "prepared"} == set(SEEDS)
-    assert {origin for origin, outcome in tally.origins if outcome == "refused"} == set(SEEDS)
+    assert {origin for origin, outcome in origins if outcome == "prepared"} == set(SEEDS)
+    assert {origin for origin, outcome in origins if outcome == "refused"} == set(SEEDS)
 
 
 @pytest.mark.parametrize("origin", SEEDS)
@@ -62,11 +70,12 @@ def test_a_number_is_the_same_case_every_time() -> None:
 def test_what_no_case_may_do_is_found_and_kept(saboteur: str, told: str, tmp_path: Path) -> None:
     scratch, timeout = tmp_path / "scratch", 3 if saboteur == "hang" else 60
     scratch.mkdir()
-    tally = supervisor.run(0, iter([3, 4]), scratch, prepare=f"fuzz.saboteurs:{saboteur}", timeout=timeout)
+    command = ["fuzz.worker", "--seed", "0", "--prepare", f"fuzz.saboteurs:{saboteur}"]
+    tally = supervisor.run(command, iter([3, 4]), scratch, timeout=timeout)
     assert [finding.case for finding in tally.findings] == [3, 4]  # the second one in a child that is fit for it
     assert all(told in finding.told for finding in tally.findings)
     assert [path for path in scratch.rglob("*") if path.is_file()] == [] or saboteur in ("crash", "hang")
-    place = supervisor.keep(0, tally.findings[0], tmp_path)
+    place = keep(0, tally.findings[0], tmp_path)
     kept = {
         p.relative_to(place / "dataset").as_posix(): p.read_bytes() for p in place.rglob("dataset/**/*") if p.is_file()
     }

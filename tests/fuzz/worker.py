@@ -1,8 +1,4 @@
-"""The child process: takes case numbers from stdin, one a line, and answers each with one line of JSON.
-
-{"case": 17, "outcome": "prepared" | "refused", "told": "...", "codes": [...]}
-{"case": 18, "outcome": "failed", "told": "why"}
-"""
+"""The child process (fuzzing.supervisor): prepares a data set for each case, which is `prepared` or `refused`."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ from fuzz.cases import Case, make_case
 from fuzz.seeds import DATASET_URI
 from prep.folders import Folders
 
+TIMEOUT_SECONDS = 20.0
 ADDRESS_SPACE = 6 << 30  # bytes
 MAX_GROWTH_KIB = 1 << 20  # of the resident set, beyond what the imports took
 _PREPARED_URI = "s3://bucket/runs/1/prepared/"

@@ -6,7 +6,6 @@ Runs in the serving environment. Without `--model` a `tiny` network with random 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import subprocess
@@ -15,45 +14,33 @@ import tempfile
 import time
 from pathlib import Path
 
-from fuzz_serving import supervisor
+from fuzzing import command, supervisor
+
 from fuzz_serving.asking import ask, problem
 from fuzz_serving.cases import MAX_BODY_BYTES, make_case
 
 ROOT = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 60.0
 _TRAIN_PYTHON = ROOT / ".envs" / "detector-train" / "bin" / "python"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fuzz_serving", description=__doc__)
-    parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--only", type=int, help="try this case again, here")
-    parser.add_argument("--model", type=Path, help="a model folder")
-    parser.add_argument("--children", type=int, default=supervisor.cores())
-    parser.add_argument("--timeout", type=float, default=supervisor.TIMEOUT, help="seconds that a case may take")
-    parser.add_argument("--saboteur", default="", help="a model that misbehaves (saboteurs.py): the cases must fail")
-    told = parser.parse_args()
-    began, said = time.monotonic(), [time.monotonic()]
-
-    def report(tally: supervisor.Tally) -> None:
-        if time.monotonic() - said[0] > 10:
-            said[0] = time.monotonic()
-            print(f"{tally.total}/{told.cases} cases, {len(tally.findings)} findings", flush=True)
-
+    options = command.parser("fuzz_serving", __doc__, timeout=TIMEOUT_SECONDS)
+    options.add_argument("--model", type=Path, help="a model folder")
+    options.add_argument("--saboteur", default="", help="a model that misbehaves (saboteurs.py): the cases must fail")
+    told, began = options.parse_args(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dropspot-fuzzing-") as scratch:
         model = told.model or _random_model(Path(scratch) / "model")
         if told.only is not None:
             return once(told.seed, told.only, model)
+        sabotage = ["--saboteur", told.saboteur] if told.saboteur else []
         tally = supervisor.run(
-            told.seed,
+            ["fuzz_serving.worker", "--seed", str(told.seed), "--model", str(model), *sabotage],
             iter(range(told.first, told.first + told.cases)),
-            model,
             Path(scratch),
-            children=told.children,
             timeout=told.timeout,
-            saboteur=told.saboteur,
-            report=report,
+            children=told.children,
+            report=command.progress(told.cases),
         )
     if tally.findings:
         kept = Path(tempfile.mkdtemp(prefix="dropspot-fuzz-"))
@@ -63,8 +50,7 @@ def main() -> int:
         last = finding.told.strip().splitlines()[-1][:200]
         print(f"FOUND in case {finding.case} ({case.history}): {finding.told.splitlines()[0][:200]} ... {last}")
         print(f"      kept in {kept / f'case-{finding.case}'}")
-    counts = ", ".join(f"{count} {status or 'lost'}" for status, count in sorted(tally.statuses.items()))
-    print(f"{tally.total} requests of seed {told.seed} in {time.monotonic() - began:.0f} s: {counts}")
+    print(command.conclusion(tally, told.seed, time.monotonic() - began))
     return 1 if tally.findings else 0
 
 

@@ -62,7 +62,7 @@ def test_what_no_model_may_do_is_found(saboteur: str, told: str, model: Path) ->
     code, output = fuzzed(model, "--cases", "4", "--first", "40", *options)
     assert code == 1
     assert told in output
-    assert "4 requests of seed 0" in output  # those after a crash in another process
+    assert "4 cases of seed 0" in output  # those after a crash in another process
 
 
 def test_a_number_is_the_same_case_every_time() -> None:

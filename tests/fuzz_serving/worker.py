@@ -1,8 +1,4 @@
-"""The child process: takes case numbers from stdin, one a line, and answers each with one line of JSON.
-
-{"case": 17, "status": 200, "told": ""}
-{"case": 18, "status": 500, "told": "what is wrong"}
-"""
+"""The child process (fuzzing.supervisor): posts a picture for each case, whose outcome is the status."""
 
 from __future__ import annotations
 
@@ -50,7 +46,7 @@ async def _try_all(server: DetectionServer, seed: int, topk: int) -> None:
         answer = await _try_one(server, seed, int(line), topk)
         growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first
         if growth > MAX_GROWTH_KIB:
-            answer["told"] = f"it took {growth >> 10} MiB of memory"
+            answer |= {"outcome": "failed", "told": f"it took {growth >> 10} MiB of memory"}
         print(json.dumps(answer), flush=True)
 
 
@@ -58,9 +54,10 @@ async def _try_one(server: DetectionServer, seed: int, number: int, topk: int) -
     case = make_case(seed, number)
     try:
         answered = await ask(server.app, case)
-        return {"case": number, "status": answered.status, "told": problem(case, answered, topk)}
+        wrong = problem(case, answered, topk)
+        return {"case": number, "outcome": "failed" if wrong else str(answered.status), "told": wrong}
     except Exception:  # noqa: BLE001 - that is what is looked for
-        return {"case": number, "status": 0, "told": traceback.format_exc()}
+        return {"case": number, "outcome": "failed", "told": traceback.format_exc()}
 
 
 if __name__ == "__main__":

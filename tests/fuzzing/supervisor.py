@@ -1,4 +1,10 @@
-"""Runs cases in child processes that may crash, hang or grow, and keeps what it takes to try a failed one again."""
+"""Cases dealt out to child processes, which may crash, hang or grow: that is a finding, and the next child goes on.
+
+A child says "ready", then takes case numbers from stdin, one a line, and answers each with one line of JSON:
+
+{"case": 17, "outcome": "prepared", "told": "..."}
+{"case": 18, "outcome": "failed", "told": "what is wrong"}
+"""
 
 from __future__ import annotations
 
@@ -10,14 +16,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fuzz.cases import make_case, origin_of
-
-TIMEOUT_SECONDS = 20.0
 ENOUGH = 50  # findings; more of them are a change that broke everything
 _BEGIN_SECONDS = 120.0
 
@@ -32,17 +35,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of all cases."""
+    """What came of all cases; `note` is told of every answer."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    origins: Counter[tuple[str, str]] = field(default_factory=Counter)
-    codes: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    note: Callable[[dict[str, Any]], None] = lambda answer: None
 
     def add(self, answer: dict[str, Any]) -> None:
         self.outcomes[answer["outcome"]] += 1
-        self.origins[origin_of(answer["case"]), answer["outcome"]] += 1
-        self.codes.update(answer.get("codes", ()))
+        self.note(answer)
         if answer["outcome"] == "failed":
             self.findings.append(Finding(answer["case"], answer["told"]))
 
@@ -50,10 +51,10 @@ class Tally:
 class Child:
     """One worker process, busy with at most one case."""
 
-    def __init__(self, seed: int, prepare: str, scratch: Path) -> None:
+    def __init__(self, command: Sequence[str], scratch: Path) -> None:
         self._stderr = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed in end()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fuzz.worker", "--seed", str(seed), "--prepare", prepare],
+            [sys.executable, "-m", *command],
             env={
                 **os.environ,
                 "TMPDIR": str(scratch),
@@ -92,17 +93,17 @@ class Child:
 
 
 def run(
-    seed: int,
+    command: Sequence[str],
     numbers: Iterator[int],
     scratch: Path,
     *,
+    timeout: float,
     children: int = 1,
-    prepare: str = "prep.pipeline:prepare",
-    timeout: float = TIMEOUT_SECONDS,
+    note: Callable[[dict[str, Any]], None] = lambda answer: None,
     report: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Try the cases in `children` processes. Raises RuntimeError where a child doesn't even begin."""
-    tally, crew = Tally(), [Child(seed, prepare, scratch) for _ in range(children)]
+    """Try the cases in child processes, `python -m COMMAND`. Raises RuntimeError where a child doesn't even begin."""
+    tally, crew = Tally(note=note), [Child(command, scratch) for _ in range(children)]
     try:
         while crew and len(tally.findings) < ENOUGH:
             with selectors.DefaultSelector() as ears:
@@ -114,7 +115,7 @@ def run(
                 died, late = child in heard and not line, child not in heard and child.is_late(timeout)
                 if died or late:
                     tally.add(_ended(child, timeout, late=late))
-                    crew[position] = Child(seed, prepare, scratch)
+                    crew[position] = Child(command, scratch)
                 elif line and not child.ready:
                     child.ready = True
                     _next(child, numbers)
@@ -123,7 +124,7 @@ def run(
                     tally.add(answer)
                     if "of memory" in answer["told"]:  # its high-water mark would blame every later case too
                         child.end()
-                        crew[position] = Child(seed, prepare, scratch)
+                        crew[position] = Child(command, scratch)
                     else:
                         _next(child, numbers)
             for child in [child for child in crew if child.ready and child.case is None]:
@@ -151,13 +152,5 @@ def _ended(child: Child, timeout: float, *, late: bool) -> dict[str, Any]:
     return {"case": child.case, "outcome": "failed", "told": told}
 
 
-def keep(seed: int, finding: Finding, folder: Path) -> Path:
-    """Write a case's files, its plan and what happened; returns where."""
-    case, place = make_case(seed, finding.case), folder / f"case-{finding.case:06d}"
-    case.write(place / "dataset")
-    (place / "plan.json").write_bytes(case.plan)
-    history = "\n".join(case.history)
-    (place / "why.txt").write_text(
-        f"seed {seed}, case {finding.case}, from {case.origin}\n{history}\n\n{finding.told}\n"
-    )
-    return place
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
