@@ -76,13 +76,14 @@ def decide(situation: Situation) -> Action:
 def takes_images(situation: Situation) -> bool:
     """Tell whether the image queue should be open: once a model is in service, while something good answers.
 
-    An endpoint that is being replaced still answers. One that serves a model whose deployment has failed must not.
+    An endpoint that is being replaced still answers, with the config that it had. A model whose deployment has failed
+    must not be asked.
     """
     endpoint = situation.endpoint
     if endpoint is None or situation.champion is None or endpoint.status not in _ANSWERING:
         return False
     served = [found for found in situation.wanted if found.run.endpoint_config == endpoint.config]
-    return endpoint.status != "InService" or not any(map(situation.has_failed, served))
+    return not any(map(situation.has_failed, served))
 
 
 def superfluous(configs: list[str], needed: set[str]) -> list[str]:

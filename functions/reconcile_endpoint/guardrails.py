@@ -65,8 +65,8 @@ class Guardrails:
         yield from _outside("TrafficStepWaitSeconds", self.wait_seconds, 0, 3600)
         yield from _outside("TerminationWaitSeconds", self.termination_wait_seconds, 0, 3600)
         yield from _outside("DeploymentTimeoutSeconds", self.timeout_seconds, 600, 28_800)
-        if (waits := self.waiting_seconds(instances)) > self.timeout_seconds:
-            yield f"a deployment's waits take {waits} s, more than DeploymentTimeoutSeconds ({self.timeout_seconds})"
+        if (waits := self.waiting_seconds(instances)) >= self.timeout_seconds:
+            yield f"a deployment's waits take {waits} s, and DeploymentTimeoutSeconds is {self.timeout_seconds}"
 
     def _step_objections(self, instances: int) -> Iterator[str]:
         if instances < 2:
@@ -75,18 +75,16 @@ class Guardrails:
         what = f"a step of {self.step} {'%' if self.step_unit == PERCENT else 'instances'}"
         if self.step < 1 or not least <= percent <= _LARGEST:
             yield f"{what} is not {f'{least} to' if least else 'at most'} {_LARGEST} % of {instances} instances"
-        if percent * instances < 100:
-            yield f"{what} of {instances} instances is less than one"
+        if (moved := math.ceil(percent * instances / 100)) > instances / 2:
+            yield f"{what} moves {moved} of {instances} instances, more than half"
 
     def _percent(self, instances: int) -> float:
         return self.step if self.step_unit == PERCENT else 100 * self.step / instances
 
     def waiting_seconds(self, instances: int) -> int:
-        """Return how long a deployment waits in all: after each step of the traffic, and before the old fleet goes."""
-        steps = {ALL_AT_ONCE: 0, CANARY: 2}.get(self.strategy)
-        if steps is None:
-            steps = math.ceil(100 / self._percent(instances))
-        return steps * self.wait_seconds + self.termination_wait_seconds
+        """Return how long a deployment waits in all: between the traffic's steps, and before the old fleet goes."""
+        steps = {ALL_AT_ONCE: 1, CANARY: 2}.get(self.strategy) or math.ceil(100 / self._percent(instances))
+        return (steps - 1) * self.wait_seconds + self.termination_wait_seconds
 
     def deployment_config(self, run: Run) -> Request:
         """Return UpdateEndpoint's DeploymentConfig for putting the run's model into service."""

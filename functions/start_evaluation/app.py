@@ -38,6 +38,8 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     services = services or aws_services(Settings)
     settings = services.settings
     run = Run.from_name(settings.app_name, JobCommand.from_event(event).job)
+    if services.store.head(run.key("eval.json")) is not None:
+        return  # a late event: the run's model may have been removed since, and must not come back
     dataset = documents.read(services.store, run.key("run.json"))["dataset"]
     training = training_of(run, services.store, services.jobs)
     try:

@@ -40,7 +40,8 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
         metrics.add_metric("RetrainingsRefused", MetricUnit.Count, 1)
         services.bus.put(RUN_FAILED, refusal(command, str(error)))
         return
-    begun = begin_run(services, listing, attempt=command.cause, cause=command.cause)
+    # The run counts from when it was asked for, however late the event comes: what is asked for last is wanted.
+    begun = begin_run(services, listing, command.cause, command.cause, began_at=command.requested_at)
     if begun.refusal:
         logger.error("Run failed", run_id=begun.run.run_id, step="prep", reason=begun.refusal)
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)

@@ -42,6 +42,8 @@ class Settings(DataSettings):
 def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
     services = services or aws_services(Settings)
     run = Run.from_name(services.settings.app_name, JobCommand.from_event(event).job)
+    if any(services.store.head(run.key(ended)) is not None for ended in ("train.json", "superseded.json")):
+        return  # a late event: the data may have changed since, which says nothing of this run any more
     dataset = documents.read(services.store, run.key("run.json"))["dataset"]
     if superseded(run, dataset, services):
         logger.info("Run superseded", run_id=run.run_id)

@@ -143,8 +143,8 @@ class Deployed:
 
         return wait_for(f"the end of {run_id}", final, seconds)
 
-    def failure(self, run_id: str) -> dict[str, Any]:
-        assert self.ended(run_id, seconds=120) == "failed"
+    def failure(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
+        assert self.ended(run_id, seconds) == "failed"
         document = self.json(f"runs/{run_id}/failure.json")
         assert document is not None
         return dict(document)

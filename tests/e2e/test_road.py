@@ -47,7 +47,7 @@ def test_a_retraining_by_event_redeploys_while_the_endpoint_answers(
                     EndpointName=deployed.outputs["EndpointName"], ContentType="application/x-image", Body=picture
                 )
                 json.loads(answer["Body"].read())
-                answers.append(answer["InvokedProductionVariant"])
+                answers.append(answer["CustomAttributes"].removeprefix("run_id="))
             except ClientError as error:
                 errors.append(error)
             time.sleep(0.05)

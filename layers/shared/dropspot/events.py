@@ -38,16 +38,18 @@ class JobCommand:
 class RetrainingCommand:
     """A retraining is asked for: of the named data set, or (None) of the one that is served.
 
-    Anybody may put the event on the bus, so `dataset` is whatever they said.
+    `requested_at` is the event's time. Anybody may put the event on the bus, so `dataset` is whatever they said.
     """
 
     dataset: Any
     cause: str
+    requested_at: str
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "RetrainingCommand":
         request = event["request"]
-        return cls(request.get("dataset") or None if isinstance(request, dict) else request, event["cause"])
+        dataset = request.get("dataset") or None if isinstance(request, dict) else request
+        return cls(dataset, event["cause"], event["requested_at"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,16 @@ class Begun:
     refusal: str = ""
 
 
-def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: str) -> Begun:
+def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: str, began_at: str = "") -> Begun:
     """Begin the run of this content, to which the pictures belong that its manifests refer to in other places.
+
+    It began at `began_at` (ISO 8601), now where that is empty.
 
     What can't be read or followed fails the run; its id then covers the plan's ETag and the reason, so that after
     anything was mended it is another run.
     """
     settings: PreparationSettings = services.settings
+    began_at = began_at or documents.timestamp(services.now())
     try:
         text = _plan_text(services, listing)
         plan = TrainingPlan.parse(text, PlanDefaults.from_document(settings.plan_defaults), settings.algorithm)
@@ -53,12 +56,12 @@ def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: st
     except InvalidInputError as error:
         refused = [listing.plan.etag if listing.plan else "", str(error)]
         run = Run.of(settings.app_name, settings.bucket_name, listing, {"refused": refused}, attempt)
-        _record(services, run, listing, attempt, cause)
+        _record(services, run, listing, attempt, cause, began_at)
         return _refused(services, run, error)
     # What the user states counts in full: a plan whose gate was mended is another run, and trains again.
     identity = {"plan": plan.identity, "stated": stated(text, PLAN_FILE)}
     run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
-    _record(services, run, listing, attempt, cause)
+    _record(services, run, listing, attempt, cause, began_at)
     documents.write_once(services.store, run.key("plan.json"), plan.document)
     for bucket, objects in listing.references.items():
         documents.write_once(services.store, list_key(run, bucket), list_document(bucket, objects))
@@ -82,7 +85,7 @@ def refuse_stray(services: Services[Any], key: str) -> None:
         settings: PreparationSettings = services.settings
         stray = Listing(key.removeprefix(PREFIX), ())
         run = Run.of(settings.app_name, settings.bucket_name, stray, {"stray": key})
-        _record(services, run, Listing("", ()), attempt="", cause=key)
+        _record(services, run, Listing("", ()), "", key, documents.timestamp(services.now()))
         fail_run(services, run, "prep", str(error))
 
 
@@ -90,13 +93,13 @@ def _plan_text(services: Services[Any], listing: Listing) -> bytes:
     return services.store.read(listing.plan.key).body if listing.plan else b"{}"
 
 
-def _record(services: Services[Any], run: Run, listing: Listing, attempt: str, cause: str) -> None:
+def _record(services: Services[Any], run: Run, listing: Listing, attempt: str, cause: str, began_at: str) -> None:
     identity = {
         "run_id": run.run_id,
         "dataset": listing.dataset,
         "attempt": attempt,
         "cause": cause,
-        "created_at": documents.timestamp(services.now()),
+        "created_at": began_at,
     }
     documents.write(services.store, run.open_marker, identity)
     documents.write_once(services.store, run.key("listing.json"), listing.document)

@@ -166,6 +166,7 @@ class MemoryHosting:
         self.models: dict[str, Request] = {}
         self.configs: dict[str, Request] = {}  # in the order of their creation
         self.endpoints: dict[str, Endpoint] = {}
+        self.pending: dict[str, str] = {}  # by endpoint, the config that it is changing to
 
     def create_model(self, request: Request) -> None:
         assert_valid_request("sagemaker", "CreateModel", request)
@@ -200,24 +201,25 @@ class MemoryHosting:
         self._change(request, "Updating")
 
     def _change(self, request: Request, status: str) -> None:
-        config = request["EndpointConfigName"]
+        name, config = request["EndpointName"], request["EndpointConfigName"]
         if config not in self.configs:
             raise InvalidInputError(f"SageMaker refused the endpoint: could not find endpoint configuration {config}")
-        self.endpoints[request["EndpointName"]] = Endpoint(
-            status, config, self.clock.now(), variant=self._variant(config)
-        )
+        self.pending[name] = config
+        served = self.endpoints[name].config if name in self.endpoints else config
+        self.endpoints[name] = Endpoint(status, served, self.clock.now(), variant=self._variant(served))
 
     def _variant(self, config: str) -> str:
         return str(self.configs[config]["ProductionVariants"][0]["VariantName"]) if config in self.configs else ""
 
     def settle(self, name: str, status: str = "InService", *, config: str | None = None, reason: str = "") -> None:
-        """Let an endpoint reach a status; `config` where it comes to serve another one, as after a rollback."""
-        present = self.endpoints[name]
-        config = config or present.config
+        """Let an endpoint reach a status with the config that it was asked for, or another one, as after a rollback."""
+        config = config or self.pending.get(name) or self.endpoints[name].config
+        self.pending.pop(name, None)
         self.endpoints[name] = Endpoint(status, config, self.clock.now(), reason, self._variant(config))
 
     def delete_endpoint(self, name: str) -> None:
         self.endpoints.pop(name, None)
+        self.pending.pop(name, None)
 
     def endpoint_configs(self, prefix: str) -> list[str]:
         return [name for name in self.configs if name.startswith(prefix)]

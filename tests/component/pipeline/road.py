@@ -8,6 +8,7 @@ from typing import Any
 from handlers import FakeContext, load_handler
 
 from dropspot.answering import attributes_of
+from dropspot.documents import timestamp
 from dropspot.plan import DETECTOR
 from dropspot.ports import JobKind
 from dropspot.runs import Run, RunStatus
@@ -140,9 +141,18 @@ class Road:
         rows: list[list[float]] = self.store.json(run.key("evaluation", "raw", "a.jpg.out"))["prediction"]
         return rows
 
+    @property
+    def now(self) -> str:
+        return timestamp(self.world.clock.now())
+
+    def retrain(self, cause: str, request: object = None) -> None:
+        """Let a request for a retraining arrive."""
+        event = {"command": "start_retraining", "request": {} if request is None else request, "cause": cause}
+        self.call("start_retraining", event | {"requested_at": self.now})
+
     def roll_back(self, run: Run | None = None, requested_at: str = "") -> None:
         """Let a request for a rollback arrive."""
-        at = requested_at or self.world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = requested_at or self.now
         request = {"run_id": run.run_id} if run else {}
         event = {"command": "restore_model", "request": request, "cause": "event-r", "requested_at": at}
         self.call("restore_model", event)

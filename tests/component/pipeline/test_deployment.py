@@ -17,7 +17,7 @@ def successor(road: Road, number: int = 1) -> Run:
     if not road.runs:
         road.deploy(begun(road))
     road.world.clock.advance(100)
-    road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": f"event-{number}"})
+    road.retrain(f"event-{number}")
     road.judge(road.runs[-1])
     return road.runs[-1]
 
@@ -129,7 +129,8 @@ def test_a_model_that_fails_its_smoke_test_gives_way_to_the_champion(road: Road,
     failure = road.store.json(second.key("failure.json"))
     assert failure["message"].startswith("the smoke test failed with the held-out picture a.jpg: ")
     road.reconcile()
-    assert road.world.hosting.endpoints[ENDPOINT].config == road.runs[0].endpoint_config
+    assert road.world.hosting.pending[ENDPOINT] == road.runs[0].endpoint_config
+    assert not road.world.intake.is_open("mapping")
     road.come_up()
     road.reconcile()
     assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
@@ -150,7 +151,7 @@ def test_a_first_model_that_fails_its_smoke_test_is_taken_out_of_service(road: R
     assert road.world.hosting.endpoints == {}
     assert state(road, first) == "failed"
     road.world.clock.advance(100)
-    road.call("start_retraining", {"command": "start_retraining", "request": {"dataset": "pets"}, "cause": "event-1"})
+    road.retrain("event-1", {"dataset": "pets"})
     road.deploy(road.runs[1])
     assert state(road, road.runs[1]) == "deployed"
 

@@ -40,7 +40,7 @@ def test_an_endpoint_that_rolled_back_fails_the_run_and_keeps_the_champion(road:
     champion = begun(road)
     road.deploy(champion)
     road.world.clock.advance(100)
-    road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": "event-1"})
+    road.retrain("event-1")
     candidate = road.runs[1]
     road.judge(candidate)
     road.reconcile()
@@ -57,7 +57,7 @@ def test_an_endpoint_that_fails_to_come_up_gives_way_to_the_champion(road: Road)
     champion = begun(road)
     road.deploy(champion)
     road.world.clock.advance(100)
-    road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": "event-1"})
+    road.retrain("event-1")
     candidate = road.runs[1]
     road.judge(candidate)
     road.reconcile()

@@ -41,7 +41,7 @@ def listed(road: Road, run: Run) -> list[str]:
 
 def retrain(road: Road, dataset: str = "reviewed", cause: str = "event-1") -> None:
     road.world.clock.advance(60)
-    command = {"command": "start_retraining", "request": {"dataset": dataset}, "cause": cause}
+    command = {"command": "start_retraining", "request": {"dataset": dataset}, "cause": cause, "requested_at": road.now}
     road.call("start_retraining", command)
 
 

@@ -163,7 +163,7 @@ def test_a_retraining_replaces_the_model_and_removes_the_oldest_config(road: Roa
     road.deploy(first)
     for number in range(2):
         road.world.clock.advance(100)
-        road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": f"event-{number}"})
+        road.retrain(f"event-{number}")
         road.deploy(road.runs[-1])
     assert len(road.runs) == 3
     assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[-1].run_id
@@ -175,7 +175,46 @@ def test_a_retraining_replaces_the_model_and_removes_the_oldest_config(road: Roa
 def test_a_retraining_event_delivered_twice_is_one_attempt(road: Road) -> None:
     begun(road)
     for _ in range(2):
-        road.call(
-            "start_retraining", {"command": "start_retraining", "request": {"dataset": "pets"}, "cause": "event-7"}
-        )
+        road.retrain("event-7", {"dataset": "pets"})
     assert len(road.runs) == 2
+
+
+def test_the_late_echo_of_a_preparation_supersedes_no_run_that_went_on(road: Road) -> None:
+    run = begun(road)
+    road.deploy(run)
+    road.world.clock.advance(100)
+    road.upload("pets", **{"more.tar.gz": b"new"})
+    road.command("start_training", run, "prep")
+    assert state(road, run) == "deployed"
+    assert not road.world.bus.of("Retraining Requested")
+
+
+def test_a_superseded_run_stays_so_when_its_data_come_back(road: Road) -> None:
+    run = begun(road)
+    road.upload("pets", **{"more.tar.gz": b"new"})
+    road.prepare(run)
+    road.command("start_training", run, "prep")
+    road.store.delete("datasets/pets/more.tar.gz")
+    road.command("start_training", run, "prep")
+    assert run.training_job not in road.world.jobs.requests
+
+
+def test_the_late_echo_of_a_training_brings_no_removed_model_back(road: Road) -> None:
+    first = begun(road)
+    road.deploy(first)
+    for number in range(2):
+        road.world.clock.advance(100)
+        road.retrain(f"event-{number}")
+        road.deploy(road.runs[-1])
+    road.command("start_evaluation", first, "train")
+    assert first.model not in road.world.hosting.models
+
+
+def test_a_retraining_counts_from_when_it_was_asked_for(road: Road) -> None:
+    begun(road)
+    asked = road.now
+    road.world.clock.advance(3600)
+    event = {"command": "start_retraining", "request": {"dataset": "pets"}, "cause": "e", "requested_at": asked}
+    road.call("start_retraining", event)
+    [run] = [run for run in road.runs if road.store.json(run.key("run.json"))["attempt"]]
+    assert road.store.json(run.key("run.json"))["created_at"] == asked

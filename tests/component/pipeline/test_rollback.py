@@ -8,7 +8,7 @@ from dropspot.runs import Run
 
 def retrained(road: Road, number: int) -> Run:
     road.world.clock.advance(100)
-    road.call("start_retraining", {"command": "start_retraining", "request": {}, "cause": f"event-{number}"})
+    road.retrain(f"event-{number}")
     return road.runs[-1]
 
 

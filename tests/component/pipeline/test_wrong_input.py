@@ -91,7 +91,7 @@ def test_a_failed_job_fails_its_run_with_the_jobs_own_sentence(road: Road) -> No
     ],
 )
 def test_a_retraining_of_nothing_is_refused_aloud(road: Road, request_: object) -> None:
-    road.call("start_retraining", {"command": "start_retraining", "request": request_, "cause": "event-1"})
+    road.retrain("event-1", request_)
     [refused] = road.world.bus.of("Run Failed")
     assert refused["message"].startswith("retrain")
 
@@ -126,5 +126,5 @@ def test_a_training_that_sagemaker_stopped_fails_the_run_and_names_the_way_back(
     assert failure["message"] == f"{run.training_job} was stopped"
     assert failure["remedy"] == "dropspot retrain pets"
     road.world.clock.advance(timedelta(minutes=1).total_seconds())
-    road.call("start_retraining", {"command": "start_retraining", "request": {"dataset": "pets"}, "cause": "event-2"})
+    road.retrain("event-2", {"dataset": "pets"})
     assert len(road.runs) == 2

@@ -125,9 +125,10 @@ def test_images_wait_until_the_first_model_is_proven() -> None:
     assert not takes_images(situation(endpoint("InService", NEW), champion=None))
 
 
-def test_images_wait_while_a_model_that_failed_is_in_service() -> None:
-    assert not takes_images(situation(endpoint("InService", NEW), failed={NEW}))
-    assert takes_images(situation(endpoint("InService", OLD), failed={NEW}))
+@pytest.mark.parametrize("status", ["InService", "Updating", "RollingBack"])
+def test_images_wait_while_a_model_that_failed_answers(status: str) -> None:
+    assert not takes_images(situation(endpoint(status, NEW), failed={NEW}))
+    assert takes_images(situation(endpoint(status, OLD), failed={NEW}))
 
 
 def test_configs_that_nobody_needs_go() -> None:

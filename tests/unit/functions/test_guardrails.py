@@ -10,6 +10,7 @@ from dropspot.errors import InvalidInputError
 from dropspot.runs import Run
 from dropspot.service_models import assert_valid_request
 from dropspot.serving_requests import endpoint_config_request, model_request
+from dropspot_local.sagemaker.guardrails import policy
 from guardrails import Guardrails, alarm_names, check_key
 
 RUN = Run("dropspot", "pets-0123456789")
@@ -38,7 +39,7 @@ def objection(instances: int = 4, **changes: Any) -> str | None:
         ({"strategy": "linear", "step": 9}, 20, "a step of 9 % is not 10 to 50 % of 20 instances"),
         ({"strategy": "canary", "step": 3, "step_unit": "instances"}, 5, "a step of 3 instances is not at most 50 %"),
         ({"strategy": "linear", "step": 1, "step_unit": "instances"}, 11, "a step of 1 instances is not 10 to 50 %"),
-        ({"strategy": "canary", "step": 25}, 2, "a step of 25 % of 2 instances is less than one"),
+        ({"strategy": "canary", "step": 50}, 3, "a step of 50 % moves 2 of 3 instances, more than half"),
         ({"strategy": "canary", "step": 0}, 4, "a step of 0 % is not at most 50 %"),
         ({"strategy": "rolling"}, 4, "DeploymentStrategy 'rolling' is none of all-at-once, canary, linear"),
         ({"step_unit": "fleets"}, 4, "TrafficStepUnit 'fleets' is none of percent, instances"),
@@ -46,8 +47,8 @@ def objection(instances: int = 4, **changes: Any) -> str | None:
         ({"termination_wait_seconds": -1}, 4, "TerminationWaitSeconds is -1"),
         ({"timeout_seconds": 599}, 4, "DeploymentTimeoutSeconds is 599, outside 600 to 28800"),
         ({"timeout_seconds": 28_801}, 4, "DeploymentTimeoutSeconds is 28801"),
-        ({"strategy": "linear", "step": 10, "wait_seconds": 360}, 10, "a deployment's waits take 3900 s"),
-        ({"strategy": "canary", "wait_seconds": 1700}, 4, "a deployment's waits take 3700 s"),
+        ({"strategy": "linear", "step": 10, "wait_seconds": 400}, 10, "a deployment's waits take 3900 s"),
+        ({"strategy": "canary", "wait_seconds": 3300}, 4, "a deployment's waits take 3600 s"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(changes: dict[str, Any], instances: int, told: str) -> None:
@@ -66,7 +67,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(changes: dict[str, Any], instan
         ({"strategy": "canary", "step": 1, "step_unit": "instances"}, 99),
         ({"strategy": "linear", "step": 10}, 10),
         ({"strategy": "linear", "step": 1, "step_unit": "instances"}, 10),
-        # The very example of SageMaker's documentation: its waits fill its timeout.
+        ({"strategy": "canary", "step": 33}, 3),
+        # the example of SageMaker's documentation
         ({"strategy": "canary", "step": 30, "wait_seconds": 600, "termination_wait_seconds": 600,
           "timeout_seconds": 1800}, 4),
     ],
@@ -87,6 +89,7 @@ def test_every_combination_is_refused_before_the_call_or_a_valid_request() -> No
         if guardrails.objection(instances):
             refused += 1
             continue
+        policy(guardrails.deployment_config(RUN), instances)  # nor does the embedded SageMaker refuse it
         sent += 1
         update = {"EndpointName": "dropspot-endpoint", "EndpointConfigName": RUN.endpoint_config}
         config = guardrails.deployment_config(RUN)

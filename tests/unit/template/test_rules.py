@@ -38,7 +38,11 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
     "endpoint_desired": {"ReconcileEndpointFunction": {"command": "reconcile_endpoint"}},
     "step_due": {"StartTrainingFunction": {"command": "start_training", "job": f"dropspot-{RUN}-prep"}},
     "retraining_requested": {
-        "StartRetrainingFunction": {"command": "start_retraining", "request": {"dataset": "oxford pets"}},
+        "StartRetrainingFunction": {
+            "command": "start_retraining",
+            "request": {"dataset": "oxford pets"},
+            "requested_at": "2026-11-12T12:30:00Z",
+        },
     },
     "rollback_requested": {
         "RestoreModelFunction": {
@@ -208,7 +212,7 @@ def test_another_application_hears_nothing_of_this_one() -> None:
 
 def test_a_retraining_asked_for_without_a_data_set_is_an_empty_request(stack: Stack) -> None:
     event = {**captured_event("retraining_requested"), "detail": {}}
-    command = {"command": "start_retraining", "request": {}, "cause": event["id"]}
+    command = {"command": "start_retraining", "request": {}, "cause": event["id"], "requested_at": event["time"]}
     assert woken(stack, event) == {"StartRetrainingFunction": command}
 
 
@@ -231,7 +235,8 @@ def test_the_two_loops_run_on_schedule_and_retraining_does_not(stack: Stack) -> 
 
 def test_a_retraining_schedule_asks_for_the_served_data_set() -> None:
     schedules = _schedules(deploy(RetrainingSchedule="rate(7 days)"))
-    command = {"command": "start_retraining", "request": {}, "cause": captured_event("scheduled")["id"]}
+    event = captured_event("scheduled")
+    command = {"command": "start_retraining", "request": {}, "cause": event["id"], "requested_at": event["time"]}
     assert schedules["StartRetrainingFunction"] == ("rate(7 days)", command)
 
 
