@@ -53,6 +53,8 @@ class World:
     fates: dict[str, Fate] = field(default_factory=dict)
     rollbacks: list[tuple[str, bool, str]] = field(default_factory=list)  # in the order of desired.json
     started: Counter[str] = field(default_factory=Counter)
+    past: list[Event] = field(default_factory=list)
+    verdicts: dict[str, Any] = field(default_factory=dict)
     told: int = 0
     contents: int = 0
     requests: int = 0
@@ -76,7 +78,7 @@ class World:
         self.road.store.put(key, f"content {self.contents}".encode())
         event = {"Records": [self.road.message(key)]}
         self.call("start_preprocessing", event, fate)
-        self.pool.append(Event("start_preprocessing", event))
+        self.past.append(Event("start_preprocessing", event))
 
     def request_retraining(self, dataset: str, fate: Fate) -> None:
         self.requests += 1
@@ -150,6 +152,8 @@ class World:
         return self.road.world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def deliver(self, event: Event) -> None:
+        """Deliver an event, which may be heard again at any time."""
+        self.past.append(event)
         self.call(event.function, event.event, event.event.get("fate"))
 
     def call(self, function: str, event: dict[str, Any], fate: Fate | None = None) -> None:
@@ -167,6 +171,10 @@ class World:
         self.told = len(events)
         if function == "reconcile_endpoint":
             self.check_intake()
+        for key in self.road.store.keys("runs/"):
+            if key.endswith("/verdict.json"):
+                verdict = self.road.store.json(key)
+                assert self.verdicts.setdefault(key, verdict) == verdict  # said once and for all
 
     def check_intake(self) -> None:
         """Images come in exactly while something answers that hasn't failed, from the first champion on."""
@@ -195,6 +203,19 @@ class World:
 
     def status(self, run: Run) -> str:
         return RunStatus.of(set(self.road.store.children(run.key("")))).state
+
+    def calm(self) -> None:
+        """Let everything that is under way come to its end in order, what was lost included."""
+        self.call("resume_runs", {"command": "resume_runs", "cause": "schedule"})
+        while self.pool or self.running_jobs() or self.is_changing():
+            self.road.world.clock.advance(60)
+            due, self.pool = self.pool, []
+            for event in due:
+                self.deliver(event)
+            for run, step, kind in self.running_jobs():
+                self.end_job(run, step, kind)
+            if self.is_changing():
+                self.end_change("rolled back")
 
     def settle(self) -> None:
         """Lose every event that is under way, but the user's requests; what remains are the two loops."""

@@ -11,6 +11,7 @@ from road import Road
 
 FATES = st.one_of(
     st.just(Fate()),
+    st.just(Fate()),
     st.builds(
         Fate,
         fails_at=st.sampled_from(["", "", "", "prep", "train", "eval"]),
@@ -66,12 +67,16 @@ class Disorder(RuleBasedStateMachine):
         self.world.end_change(failure)
 
     @precondition(lambda self: self.world.pool)
-    @rule(data=st.data(), again=st.sampled_from([False, False, True]))
-    def deliver(self, data: st.DataObject, again: bool) -> None:
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
         event = data.draw(st.sampled_from(self.world.pool))
-        if not again:
-            self.world.pool.remove(event)
+        self.world.pool.remove(event)
         self.world.deliver(event)
+
+    @precondition(lambda self: self.world.past)
+    @rule(data=st.data())
+    def echo(self, data: st.DataObject) -> None:
+        self.world.deliver(data.draw(st.sampled_from(self.world.past)))
 
     @precondition(lambda self: any(not event.is_request for event in self.world.pool))
     @rule(data=st.data())
@@ -82,6 +87,17 @@ class Disorder(RuleBasedStateMachine):
     @rule(function=st.sampled_from(["reconcile_endpoint", "resume_runs"]))
     def come_by_schedule(self, function: str) -> None:
         self.world.call(function, {"command": function, "cause": "schedule"})
+
+    @rule()
+    def be_calm(self) -> None:
+        self.world.calm()
+
+    @rule(dataset=DATASETS, fate=FATES)
+    def upload_on_a_calm_day(self, dataset: str, fate: Fate) -> None:
+        self.world.calm()
+        self.world.road.world.clock.advance(1)
+        self.world.upload(dataset, fate)
+        self.world.calm()
 
     @rule(seconds=st.sampled_from([0.4, 1, 60]))
     def let_time_pass(self, seconds: float) -> None:
