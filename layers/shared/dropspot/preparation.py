@@ -61,6 +61,10 @@ def begin_run(services: Services[Any], listing: Listing, attempt: str, cause: st
     # What the user states counts in full: a plan whose gate was mended is another run, and trains again.
     identity = {"plan": plan.identity, "stated": stated(text, PLAN_FILE)}
     run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
+    while services.store.head(run.key("superseded.json")) is not None:
+        # The data were changed before this run could train, and have been changed back.
+        attempt = f"after {run.run_id}"
+        run = Run.of(settings.app_name, settings.bucket_name, listing, identity, attempt)
     _record(services, run, listing, attempt, cause, began_at)
     documents.write_once(services.store, run.key("plan.json"), plan.document)
     for bucket, objects in listing.references.items():

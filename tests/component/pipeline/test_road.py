@@ -199,6 +199,20 @@ def test_a_superseded_run_stays_so_when_its_data_come_back(road: Road) -> None:
     assert run.training_job not in road.world.jobs.requests
 
 
+def test_data_that_are_changed_back_train_after_all(road: Road) -> None:
+    superseded = begun(road)
+    road.upload("pets", **{"more.tar.gz": b"new"})
+    road.prepare(superseded)
+    road.command("start_training", superseded, "prep")
+    road.store.delete("datasets/pets/more.tar.gz")
+    road.world.clock.advance(100)
+    for _ in range(2):
+        road.settle("datasets/pets/more.tar.gz")
+    [restored] = [run for run in road.runs if run != superseded]
+    road.deploy(restored)
+    assert (state(road, superseded), state(road, restored)) == ("superseded", "deployed")
+
+
 def test_the_late_echo_of_a_training_brings_no_removed_model_back(road: Road) -> None:
     first = begun(road)
     road.deploy(first)
