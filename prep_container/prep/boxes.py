@@ -134,8 +134,12 @@ def _corners(box: StatedBox) -> str:
 
 def _as_fractions(box: StatedBox, edges: Edges, size: Size, plan: PreparationPlan) -> Box:
     """A box cut at the picture's edges, under the name that the plan trains it by."""
-    xmin, ymin, xmax, ymax = (
-        round(min(max(edge / side, 0.0), 1.0), DECIMALS) for edge, side in zip(edges, size * 2, strict=True)
-    )
+    width, height = size
+    xmin, ymin, xmax, ymax = edges
+    corners = _fraction(xmin, width), _fraction(ymin, height), _fraction(xmax, width), _fraction(ymax, height)
     name = box.name if plan.class_names is None else plan.class_names[box.name]
-    return Box(name, xmin, ymin, xmax, ymax, box.difficult or box.crowd)
+    return Box(name, *corners, box.difficult or box.crowd)
+
+
+def _fraction(edge: float, side: int) -> float:
+    return round(min(max(edge / side, 0.0), 1.0), DECIMALS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -18,19 +17,23 @@ from PIL import Image, UnidentifiedImageError
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
 from prep import jpeg
 from prep.jpeg import Header, Pixels
-from prep.pixels import StripScaler, digest, fitted_size, scaled, strips_of, turned
+from prep.pixels import SOME_ROWS, StripScaler, digest, fitted_size, scaled, turned
 
 DAMAGED = "damaged_image"
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """Which file to decode, the longest its shorter side may be (pixels), and where to put a re-encoded JPEG."""
+    """Which file to decode, the longest its shorter side may be (pixels), and where to put a re-encoded JPEG.
+
+    `rows_apart` says which rows the picture is identified by, from the first on.
+    """
 
     number: int
     stored: Path
     shorter_side: int
     target: Path
+    rows_apart: int = SOME_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,13 @@ def decode(task: DecodeTask) -> Decoded | Undecodable:
 
     Only trouble with the disk is raised (OSError): it is no fault of the picture's.
     """
-    with task.stored.open("rb") as file:
-        beginning = file.read(len(jpeg.BEGINNING))
-        file.seek(0)
+    with task.stored.open("rb", buffering=0) as raw, io.BufferedReader(raw) as file:
+        beginning = raw.read(len(jpeg.BEGINNING))  # past the buffer, which would have to be joined to the rest
+        raw.seek(0)
         # Other formats are read as they are decoded: their files can be as large as their pixels.
-        source = file.read() if beginning == jpeg.BEGINNING else b""
+        source = raw.readall() if beginning == jpeg.BEGINNING else b""
         try:
-            picture = _jpeg_picture(source, task.shorter_side) if source else _by_pillow(file, task.shorter_side)
+            picture = _jpeg_picture(source, task) if source else _by_pillow(file, task)
             encoded = source if picture.passes else jpeg.encode(np.ascontiguousarray(picture.fitted))
         except Exception as error:  # decoders raise what they like: OSError, SyntaxError, struct.error, ...
             if isinstance(error, OSError) and error.errno == errno.EIO:
@@ -103,7 +106,7 @@ def decode(task: DecodeTask) -> Decoded | Undecodable:
         payload=task.stored if picture.passes else task.target,
         payload_width=picture.fitted.shape[1],
         payload_height=picture.fitted.shape[0],
-        payload_digest=hashlib.sha256(encoded).hexdigest(),
+        payload_digest=jpeg.digest(encoded),
         pixel_digest=picture.pixel_digest,
         unreadable_exif=picture.stated == 0,
         remark=picture.remark,
@@ -124,49 +127,49 @@ def _undecodable(error: Exception) -> Undecodable:
     return Undecodable("corrupt_image", f"it cannot be decoded: {said}"[:300])
 
 
-def _jpeg_picture(source: bytes, shorter_side: int) -> _Picture:
+def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
     """By the short way where it is plain and undamaged, else by Pillow, which knows more colours and has patience."""
     header = jpeg.read_header(source)
     if header is None or not header.plain:
-        return _by_pillow(io.BytesIO(source), shorter_side)
-    _check_size(header.width, header.height, shorter_side)
+        return _by_pillow(io.BytesIO(source), task)
+    _check_size(header.width, header.height, task.shorter_side)
     try:
         pixels = jpeg.pixels(source)
     except jpeg.DamagedError:
-        return _by_pillow(io.BytesIO(source), shorter_side, remark=DAMAGED)
-    return _from_jpeg(pixels, header, _stated(source) if header.has_metadata else 1, shorter_side)
+        return _by_pillow(io.BytesIO(source), task, remark=DAMAGED)
+    return _from_jpeg(pixels, header, _stated(source) if header.has_metadata else 1, task)
 
 
-def _from_jpeg(pixels: Pixels, header: Header, stated: int, shorter_side: int) -> _Picture:
+def _from_jpeg(pixels: Pixels, header: Header, stated: int, task: DecodeTask) -> _Picture:
     upright = turned(pixels, stated)
     height, width = upright.shape[:2]
-    size = fitted_size(*upright_size((width, height), stated), shorter_side)
+    size = fitted_size(*upright_size((width, height), stated), task.shorter_side)
     return _Picture(
         width=width,
         height=height,
-        pixel_digest=digest(width, height, strips_of(upright)),
+        pixel_digest=digest(width, height, [upright], task.rows_apart),
         fitted=turned(scaled(pixels, size), stated),  # scaled first: what remains to be turned is small
         stated=stated,
         passes=header.common and stated == 1 and size == (width, height),
     )
 
 
-def _by_pillow(file: BinaryIO, shorter_side: int, remark: str = "") -> _Picture:
+def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
     with _opened(file) as picture:
-        _check_size(*picture.size, shorter_side)
+        _check_size(*picture.size, task.shorter_side)
         picture.load()
-        _check_size(*picture.size, shorter_side)  # some formats know better once they have read on
+        _check_size(*picture.size, task.shorter_side)  # some formats know better once they have read on
         stated = orientation(picture)
         width, height = upright_size(picture.size, stated)
-        scaler = StripScaler(width, height, fitted_size(width, height, shorter_side))
+        scaler = StripScaler(width, height, fitted_size(width, height, task.shorter_side))
 
         def rows() -> Iterator[Pixels]:
             for strip in strips(picture, stated, scaler.rows):
-                pixels: Pixels = np.asarray(strip)
+                pixels = jpeg.blue_first(np.asarray(strip))
                 scaler.add(pixels)
                 yield pixels
 
-        pixel_digest = digest(width, height, rows())
+        pixel_digest = digest(width, height, rows(), task.rows_apart)
     return _Picture(width, height, pixel_digest, scaler.result(), stated, passes=False, remark=remark)
 
 

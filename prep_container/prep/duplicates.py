@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from prep.decoding import Decoded
 from prep.model import Box, LabelledPicture
 from prep.quarantine import Quarantine
+
+
+def look_alikes(decoded: Mapping[int, Decoded]) -> set[int]:
+    """One of each file's content among those whose pixels were found alike though the files are not."""
+    return {number for files in _alike(decoded) if len(files) > 1 for number, *_ in files}
+
+
+def told_apart(decoded: Mapping[int, Decoded], whole: Mapping[int, Decoded]) -> dict[int, Decoded]:
+    """The same pictures, of which some have a digest of all their pixels in `whole`, as `look_alikes` has chosen them.
+
+    Those take it that differ in it. One that is the same in every respect keeps its identity, whatever joins it.
+    """
+    told = dict(decoded)
+    for files in _alike(decoded):
+        digests = [whole.get(numbers[0], decoded[numbers[0]]).pixel_digest for numbers in files]
+        if len(set(digests)) > 1:
+            for numbers, digest in zip(files, digests, strict=True):
+                told |= {number: replace(decoded[number], pixel_digest=digest) for number in numbers}
+    return told
+
+
+def _alike(decoded: Mapping[int, Decoded]) -> list[list[list[int]]]:
+    """The numbers of the pictures whose pixels were found alike, of each those whose files are alike, in order."""
+    alike: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number in sorted(decoded):
+        alike[decoded[number].pixel_digest][decoded[number].payload_digest].append(number)
+    return [list(files.values()) for files in alike.values()]
 
 
 def with_one_identity(pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:

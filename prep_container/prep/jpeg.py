@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # its stubs lack the marker
+import xxhash
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]  # rows of pixels of red, green and blue
+Pixels = NDArray[np.uint8]  # rows of pixels of blue, green and red, which OpenCV takes as they are
 
 # What im2rec takes too: any lower setting loses more than the better filter for strong reductions wins back.
 QUALITY = 95
@@ -80,7 +81,7 @@ def pixels(source: bytes) -> Pixels:
     even have given up).
     """
     try:
-        decoded: Pixels = simplejpeg.decode_jpeg(source, "RGB", fastdct=False, fastupsample=False, strict=True)
+        decoded: Pixels = simplejpeg.decode_jpeg(source, "BGR", fastdct=False, fastupsample=False, strict=True)
     except ValueError as error:
         if "remature end of" in str(error):  # the decoder's own words: of the file, or of a scan's data
             raise IncompleteError(str(error)) from error
@@ -95,10 +96,20 @@ def encode(picture: Pixels) -> bytes:
         *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
     )
     # Not simplejpeg's: it writes with the less accurate transform whatever it is asked for.
-    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
+    done, encoded = cv2.imencode(".jpg", picture, settings)
     if not done:
         raise ValueError("it cannot be written as a JPEG")
     return encoded.tobytes()
+
+
+def blue_first(picture: Pixels) -> Pixels:
+    """The same pixels, given as red, green and blue."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def digest(encoded: bytes) -> str:
+    """The identity of a JPEG file, by the same hash as that of a picture (`prep.pixels.digest`)."""
+    return xxhash.xxh3_128_hexdigest(encoded)
 
 
 def _segments(source: bytes) -> Iterator[tuple[int, int]]:

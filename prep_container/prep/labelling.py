@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropspot.preparation_plan import PreparationPlan
 from prep.boxes import usable_boxes
 from prep.conventions import Conventions
 from prep.decoding import Decoded, DecodeTask, Undecodable
-from prep.duplicates import with_one_identity
+from prep.duplicates import look_alikes, told_apart, with_one_identity
 from prep.matching import Pair
 from prep.model import Annotation, LabelledPicture
+from prep.pixels import EVERY_ROW
 from prep.pool import decode_all
 from prep.progress import Progress
 from prep.quarantine import Quarantine
@@ -55,7 +56,7 @@ def decoded_pairs(
         else:
             _lose(pair, "no_object", "it is annotated as holding no object", quarantine, deliberate=True)
     progress = Progress(len(tasks), say)
-    decoded: dict[int, DecodedPair] = {}
+    decoded: dict[int, Decoded] = {}
     for task, outcome in decode_all(tasks, workers):
         progress.advance()
         pair = pairs[task.number]
@@ -67,8 +68,21 @@ def decoded_pairs(
         if outcome.remark:
             reason = "it decodes completely, but with complaints; used as decoded and encoded anew"
             quarantine.remark(pair.picture.path, outcome.remark, reason)
-        decoded[task.number] = DecodedPair(pair, outcome)
-    return [decoded[number] for number in sorted(decoded)]
+        decoded[task.number] = outcome
+    decoded = _identified(decoded, tasks, say, workers)
+    return [DecodedPair(pairs[number], decoded[number]) for number in sorted(decoded)]
+
+
+def _identified(
+    decoded: Mapping[int, Decoded], tasks: Sequence[DecodeTask], say: Callable[[str], None], workers: int
+) -> dict[int, Decoded]:
+    """The same, those that look alike by some of their rows told apart by all of them."""
+    chosen = look_alikes(decoded)
+    again = [replace(task, rows_apart=EVERY_ROW) for task in tasks if task.number in chosen]
+    if again:
+        say(f"comparing {len(again)} images that look like others")
+    whole = {task.number: found for task, found in decode_all(again, workers) if isinstance(found, Decoded)}
+    return told_apart(decoded, whole)
 
 
 def labelled_pictures(

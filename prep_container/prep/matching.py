@@ -14,6 +14,7 @@ from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, path_part
 from prep.neighbours import Neighbours
 from prep.quarantine import Quarantine
 from prep.single_pictures import leave_out_listed_names, leave_out_single_pictures
+from prep.versions import Versions
 
 ONE_FILE_PER_PICTURE = frozenset({"voc", "yolo", "sagemaker-json"})  # layouts whose files are called like the picture
 
@@ -77,8 +78,8 @@ def match(
             claims.append(_claim(annotation, index, dataset_uri))
         except AmbiguousNameError as error:
             quarantine.leave_out(annotation.file.path, "ambiguous_image", str(error), item=annotation.item)
-    pairs = _paired(_without_foreign(claims, pictures), dataset_uri, quarantine)
-    leave_out_single_pictures(pictures, pairs, _refused(index, quarantine), listed, quarantine)
+    pairs, unsettled = _paired(_without_foreign(claims, pictures), dataset_uri, quarantine)
+    leave_out_single_pictures(pictures, pairs, _refused(index, quarantine) | unsettled, listed, quarantine)
     leave_out_listed_names(_described_names(annotations), listed, quarantine)
     return [pairs[path] for path in sorted(pairs)]
 
@@ -134,13 +135,19 @@ def _without_foreign(claims: Sequence[_Claim], pictures: Sequence[SourceFile]) -
     return checked
 
 
-def _paired(claims: Sequence[_Claim], dataset_uri: str, quarantine: Quarantine) -> dict[str, Pair]:
-    """Let the claims choose in their order; the pairs by the path of the picture."""
+def _paired(
+    claims: Sequence[_Claim], dataset_uri: str, quarantine: Quarantine
+) -> tuple[dict[str, Pair], dict[str, str]]:
+    """Let the claims choose in their order; the pairs by the path of the picture.
+
+    Also the pictures that get none because their annotation is there in several versions, with its path.
+    """
     disputed = Counter(claim.named.picture.path for claim in claims if claim.named and not claim.agrees)
     agreed = {claim.own.picture.path for claim in claims if claim.own and claim.agrees}
     taken: dict[str, list[Annotation]] = defaultdict(list)
     firsts: dict[str, _Claim] = {}
     chosen: dict[str, SourceFile] = {}
+    versions = Versions()
     for claim in sorted(claims, key=lambda claim: claim.order):
         annotation, choice = claim.annotation, claim.named or claim.own
         if claim.named and claim.own and not claim.agrees:
@@ -158,9 +165,12 @@ def _paired(claims: Sequence[_Claim], dataset_uri: str, quarantine: Quarantine) 
             _remark_on_mismatch(annotation, meant.picture, quarantine)
         elif choice and mergeable(first.annotation, annotation):
             taken[meant.picture.path].append(annotation)
+        elif choice and claim.order == first.order and versions.take(first.annotation, annotation, meant.picture):
+            continue
         else:
             leave_out_duplicate(annotation, first.annotation, meant.picture, quarantine)
-    return {path: Pair(chosen[path], merged(taken[path], chosen[path], quarantine)) for path in taken}
+    unsettled = versions.settle(taken, chosen, quarantine)
+    return {path: Pair(chosen[path], merged(taken[path], chosen[path], quarantine)) for path in taken}, unsettled
 
 
 def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:

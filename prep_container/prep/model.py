@@ -44,6 +44,11 @@ class SourceFile:
     def stem(self) -> str:
         return stem(self.name)
 
+    @property
+    def unpacked_path(self) -> str:
+        """Where it lies once its archive is unpacked, whatever it is called to be told from another archive's file."""
+        return self.path.removeprefix(f"{self.archive}/") if self.archive else self.path
+
 
 def stem(name: str) -> str:
     """The name without its last suffix: `a.b.jpg` -> `a.b`, `.hidden` -> `.hidden`."""
@@ -109,8 +114,8 @@ class Box:
 class LabelledPicture:
     """A picture ready to be written, with at least one box.
 
-    `payload` holds the JPEG bytes (3 channels, upright, within the plan's size) and `payload_digest` their SHA-256;
-    `pixel_digest` is the SHA-256 of the upright decoded source, the identity of the picture whatever its encoding.
+    `payload` holds the JPEG bytes (3 channels, upright, within the plan's size) and `payload_digest` identifies them;
+    `pixel_digest` is that of the upright decoded source, the identity of the picture whatever its encoding.
     """
 
     source: SourceFile

@@ -205,9 +205,7 @@ class FolderCache:
         self._known: dict[str, Folders] = {}
 
     def of(self, file: SourceFile) -> Folders:
-        # A file that had to be told apart by its archive's name lies where the archive was unpacked.
-        path = file.path.removeprefix(f"{file.archive}/") if file.archive else file.path
-        folder = path.rpartition("/")[0]
+        folder = file.unpacked_path.rpartition("/")[0]
         if folder not in self._known:
             parts = path_parts(folder)
             if len(parts) > DEEPEST:

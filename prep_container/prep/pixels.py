@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -12,20 +12,28 @@ from PIL import Image
 
 from prep.jpeg import Pixels
 
+SOME_ROWS, EVERY_ROW = 8, 1  # how far the rows lie apart that a picture is identified by
 STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a strip don't count
 
 cv2.setNumThreads(1)  # every core has a worker of its own
 
 
-def digest(width: int, height: int, rows: Iterable[Pixels]) -> str:
-    """The identity of a picture whatever its encoding: a 128-bit hash of its size and its upright pixels.
+def digest(width: int, height: int, strips: Iterable[Pixels], rows_apart: int) -> str:
+    """The identity of a picture whatever its encoding: a 128-bit hash of its size and of its upright pixels.
+
+    With `rows_apart` 1 it is of all pixels; else of the first row and those so far apart. Pictures that differ in
+    these are different, and those that don't are worth a closer look.
 
     XXH3 is no cryptographic hash, but thirty times as fast as one; it only says which pictures of a data set are the
     same.
     """
     hashed = xxhash.xxh3_128(struct.pack("<II", width, height))
-    for strip in rows:
-        hashed.update(np.ascontiguousarray(strip).data)
+    top = 0
+    for strip in strips:
+        rows = strip[-top % rows_apart :: rows_apart]
+        for first in range(0, rows.shape[0], STRIP_ROWS):  # a copy, which is never large
+            hashed.update(np.ascontiguousarray(rows[first : first + STRIP_ROWS]).data)
+        top += strip.shape[0]
     return hashed.hexdigest()
 
 
@@ -36,15 +44,6 @@ def turned(picture: Pixels, stated: int) -> Pixels:
     if stated in (2, 3, 6, 7):
         picture = picture[:, ::-1]
     return picture[::-1] if stated in (3, 4, 7, 8) else picture
-
-
-def strips_of(picture: Pixels) -> Iterator[Pixels]:
-    """The picture a few rows at a time, or at once where its rows lie one after the other in memory."""
-    if picture.flags.c_contiguous:
-        yield picture
-        return
-    for top in range(0, picture.shape[0], STRIP_ROWS):
-        yield picture[top : top + STRIP_ROWS]
 
 
 def fitted_size(width: int, height: int, shorter_side: int) -> tuple[int, int]:

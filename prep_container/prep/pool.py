@@ -1,9 +1,10 @@
 """Decoding in worker processes, so that every core works and no picture can take the job down.
 
-Each worker has one picture at hand and one waiting, so that it never idles while this process looks at its answer. A
-worker that dies is replaced and the picture it had at hand gets one more chance in a fresh worker (the death may have
-had another cause); then, or where decoding hangs, the picture is given up as corrupt. A worker that ends before it
-began costs no picture, and is replaced until several in a row have ended so.
+Pictures go out in batches, which cost no more messages than single ones. Each worker has one batch at hand and one
+waiting, so that it never idles while this process looks at its answers. A worker that dies or hangs is replaced, and
+the pictures it had at hand go out again one by one. One that its worker dies of while alone gets one more chance in a
+fresh worker (the death may have had another cause); then, or where decoding it hangs, it is given up as corrupt. A
+worker that ends before it began costs no picture, and is replaced until several in a row have ended so.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from prep.decoding import Decoded, DecodeTask, Undecodable, decode
 TIMEOUT_SECONDS = 120.0
 Outcome = Decoded | Undecodable
 Decode = Callable[[DecodeTask], Outcome]
+Batch = tuple[DecodeTask, ...]
+
+LARGEST_BATCH = 8
 
 _READY = "ready"
 _AT_HAND_AND_WAITING = 2
@@ -44,22 +48,22 @@ def _work(connection: Connection, decode_one: Decode) -> None:
     with suppress(EOFError, ConnectionError):
         connection.send(_READY)
         while True:
-            task = connection.recv()
+            batch = connection.recv()
             try:
-                answer: Outcome | OSError = decode_one(task)
+                answers: list[Outcome] | OSError = [decode_one(task) for task in batch]
             except OSError as error:
-                answer = error
-            connection.send(answer)
+                answers = error
+            connection.send(answers)
 
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, not given anything before it is ready; `since` is when it began the first of its tasks."""
+    """One process, not given anything before it is ready; `since` is when it began the first of its batches."""
 
     process: SpawnProcess
     connection: Connection
     ready: bool = False
-    tasks: deque[DecodeTask] = field(default_factory=deque)
+    batches: deque[Batch] = field(default_factory=deque)
     since: float = 0.0
 
     @classmethod
@@ -71,12 +75,12 @@ class _Worker:
         theirs.close()  # or a dead worker's pipe would never report its end
         return cls(process, ours)
 
-    def give(self, task: DecodeTask) -> None:
-        if not self.tasks:
+    def give(self, batch: Batch) -> None:
+        if not self.batches:
             self.since = time.monotonic()
-        self.tasks.append(task)
-        with suppress(OSError):  # it died idle: found out, with the task, when its answer is awaited
-            self.connection.send(task)
+        self.batches.append(batch)
+        with suppress(OSError):  # it died idle: found out, with the batch, when its answer is awaited
+            self.connection.send(batch)
 
     def begins(self) -> bool:
         """Take the first word of a new process, which is ready then; False where it ended without one."""
@@ -87,22 +91,22 @@ class _Worker:
         return self.ready
 
     def overdue(self, timeout_seconds: float) -> bool:
-        return bool(self.tasks) and time.monotonic() - self.since > timeout_seconds
+        return bool(self.batches) and time.monotonic() - self.since > timeout_seconds
 
-    def answer(self) -> Outcome | None:
+    def answers(self) -> list[Outcome] | None:
         """What the worker sent, or None where it died first. Raises the OSError that the worker met."""
         try:
-            answer: Outcome | OSError = self.connection.recv()
+            answers: list[Outcome] | OSError = self.connection.recv()
         except (EOFError, OSError):
             return None
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+        if isinstance(answers, OSError):
+            raise answers
+        return answers
 
-    def finished(self) -> DecodeTask:
-        """Take away the task that was answered, or given up: the worker turns to the next one."""
+    def finished(self) -> Batch:
+        """Take away the batch that was answered, or lost: the worker turns to the next one."""
         self.since = time.monotonic()
-        return self.tasks.popleft()
+        return self.batches.popleft()
 
     def stop(self) -> None:
         self.process.terminate()
@@ -115,27 +119,39 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Queue:
-    """The tasks to come: those fetched or left behind by a lost worker, then the caller's, fetched one by one."""
+    """The tasks to come: those left behind by a lost worker, then the caller's, fetched as they are handed out.
+
+    The first batches are of one task each, so that every worker has work at once and few tasks are shared out evenly.
+    """
 
     coming: Iterator[DecodeTask]
-    ready: deque[DecodeTask] = field(default_factory=deque)
+    workers: int
+    ready: deque[Batch] = field(default_factory=deque)
+    fetched: int = 0
     retried: set[int] = field(default_factory=set)
 
     def any_left(self) -> bool:
         if not self.ready:
-            self.ready.extend(islice(self.coming, 1))
+            size = min(LARGEST_BATCH, 1 + self.fetched // (4 * self.workers))
+            if batch := tuple(islice(self.coming, size)):
+                self.ready.append(batch)
+                self.fetched += len(batch)
         return bool(self.ready)
 
-    def next(self) -> DecodeTask:
-        """The next task, where any_left() has said that there is one."""
+    def next(self) -> Batch:
+        """The next batch, where any_left() has said that there is one."""
         return self.ready.popleft()
 
-    def may_retry(self, task: DecodeTask) -> bool:
-        """Whether the task, whose worker died of it, was put back: once it may be."""
-        if task.number in self.retried:
-            return False
-        self.retried.add(task.number)
-        self.ready.append(task)
+    def put_back(self, batch: Batch, *, late: bool) -> bool:
+        """Whether a lost worker's tasks, each alone from now on, go out again: one that was alone does once if it died.
+
+        Nothing else tells which task of a batch it was.
+        """
+        if len(batch) == 1:
+            if late or batch[0].number in self.retried:
+                return False
+            self.retried.add(batch[0].number)
+        self.ready.extend((task,) for task in batch)
         return True
 
 
@@ -148,7 +164,7 @@ def decode_all(
 ) -> Iterator[tuple[DecodeTask, Outcome]]:
     """Decode every task once, in parallel; outcomes come as they are ready, in any order.
 
-    Tasks are fetched as workers become free, two for each at most, so an iterator may stand for any number of them.
+    Tasks are fetched as workers become free, two batches for each at most, so an iterator may stand for any number.
     With no workers (0) this process decodes them itself, one after the other and without a time limit.
 
     Closing the iterator early (or an exception in its consumer) ends the workers. Raises the OSError of a worker that
@@ -160,14 +176,14 @@ def decode_all(
             yield task, decode_one(task)
         return
     coming = iter(tasks)
-    first = deque(islice(coming, workers))
-    queue = _Queue(coming, first)
+    first: deque[Batch] = deque((task,) for task in islice(coming, workers))
+    queue = _Queue(coming, workers, first, len(first))
     crew: list[_Worker] = []
     false_starts = 0
     try:
         crew.extend(_Worker.start(decode_one) for _ in range(len(first)))
         while _hand_out(queue, crew):
-            heard = wait([worker.connection for worker in crew if worker.tasks or not worker.ready], timeout=1.0)
+            heard = wait([worker.connection for worker in crew if worker.batches or not worker.ready], timeout=1.0)
             for position, worker in enumerate(crew):
                 late = worker.connection not in heard
                 if late and not worker.overdue(timeout_seconds):
@@ -182,34 +198,34 @@ def decode_all(
                     if not worker.ready:
                         crew[position] = _replaced(worker, queue, decode_one)
                     continue
-                outcome = None if late else worker.answer()
-                task = worker.finished()
-                if outcome is None:
+                outcomes = None if late else worker.answers()
+                batch = worker.finished()
+                if outcomes is None:
                     crew[position] = _replaced(worker, queue, decode_one)
-                    if not late and queue.may_retry(task):
+                    if queue.put_back(batch, late=late):
                         continue
                     what = f"takes longer than {timeout_seconds:g} seconds" if late else "crashes the decoder"
-                    outcome = Undecodable("corrupt_image", f"decoding it {what}")
-                _hand_out(queue, crew)  # before its reader, who may take a while, has the answer
-                yield task, outcome
+                    outcomes = [Undecodable("corrupt_image", f"decoding it {what}")]
+                _hand_out(queue, crew)  # before their reader, who may take a while, has the answers
+                yield from zip(batch, outcomes, strict=True)
     finally:
         for worker in crew:
             worker.stop()
 
 
 def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
-    """Give every worker that wants one its next task; returns whether anything is left to wait for."""
+    """Give every worker that wants one its next batch; returns whether anything is left to wait for."""
     for goal in range(1, _AT_HAND_AND_WAITING + 1):  # first one for each, then one more
         for worker in crew:
-            if worker.ready and len(worker.tasks) < goal and queue.any_left():
+            if worker.ready and len(worker.batches) < goal and queue.any_left():
                 worker.give(queue.next())
-    return any(worker.tasks for worker in crew) or queue.any_left()
+    return any(worker.batches for worker in crew) or queue.any_left()
 
 
 def _replaced(worker: _Worker, queue: _Queue, decode_one: Decode) -> _Worker:
     """End a worker and start another in its place; what was only waiting for it goes to whoever is free."""
     worker.stop()
-    queue.ready.extendleft(worker.tasks)
+    queue.ready.extendleft(worker.batches)
     return _Worker.start(decode_one)
 
 

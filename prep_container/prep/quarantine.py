@@ -18,6 +18,7 @@ CODES: dict[str, str] = {
     "file_too_large": "larger than any sensible picture or annotation",
     "bad_annotation": "an annotation, or one object of it, that cannot be read",
     "duplicate_annotation": "a second annotation of the same picture",
+    "conflicting_annotation": "an annotation of which several archives hold different versions",
     "annotation_without_image": "an annotation whose picture is not there",
     "ambiguous_image": "an annotation, or a name on a list, that fits several different pictures equally well",
     "outside_reference": "an annotation whose picture lies where the job's inputs do not reach",

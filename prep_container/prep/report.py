@@ -43,6 +43,7 @@ _WARNED_LOSSES = (
     "duplicate_annotation",
     "annotation_without_image",
     "ambiguous_image",
+    "conflicting_annotation",
     "outside_reference",
     "too_many_boxes",
     "listed_without_annotation",
@@ -129,7 +130,8 @@ def label_width(max_boxes: int) -> int:
 def digest(shared: Shared, classes: Sequence[str]) -> str:
     """SHA-256 over what is learned from: the classes in their order, and each part's pictures with their boxes.
 
-    The output's format, the files' names and folders, and the order of pictures and boxes make no difference.
+    Pictures count by their `payload_digest`. The output's format, the files' names and folders, and the order of
+    pictures and boxes make no difference.
     """
     ids = {name: class_id for class_id, name in enumerate(classes)}
     total = hashlib.sha256(json.dumps(list(classes)).encode())

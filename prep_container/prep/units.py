@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from math import isfinite
 
 from prep.model import Annotation, StatedBox
 
@@ -33,7 +33,7 @@ Stated = Sequence[tuple[Annotation, int, int]]  # with the width and height of t
 
 def finite(box: StatedBox) -> bool:
     """Whether all of a box's corners are numbers."""
-    return all(map(math.isfinite, corners_of(box)))
+    return isfinite(box.xmin) and isfinite(box.ymin) and isfinite(box.xmax) and isfinite(box.ymax)
 
 
 def corners_of(box: StatedBox) -> tuple[float, float, float, float]:
@@ -43,8 +43,8 @@ def corners_of(box: StatedBox) -> tuple[float, float, float, float]:
 
 def within(box: StatedBox, whole: float) -> bool:
     """Whether a box lies between 0 and the number that stands for the picture's whole side, or all but."""
-    corners = corners_of(box)
-    return -SLACK * whole <= min(corners) and max(corners) <= (1 + SLACK) * whole
+    low, high = -SLACK * whole, (1 + SLACK) * whole
+    return low <= box.xmin <= high and low <= box.ymin <= high and low <= box.xmax <= high and low <= box.ymax <= high
 
 
 def has_fraction(box: StatedBox) -> bool:

@@ -27,10 +27,13 @@ class Destination:
     uri: str = ""
 
 
+Named = Mapping[str, LabelledPicture]  # the pictures of one side in their order, by their published names
+
+
 class ChannelWriter(Protocol):
     """One kind of output. Every module of this package that writes channels is one."""
 
-    def write(self, pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
+    def write(self, pictures: Named, channel: str, destination: Destination) -> None:
         """Write the pictures of one channel ("train" or "validation") in their order."""
 
     def count(self, channel: str, folder: Path) -> int:
@@ -43,8 +46,21 @@ def published_name(picture: LabelledPicture) -> str:
     Depends on content and stem only, so the same data set in other folders or archives gets the same names.
     """
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", picture.source.stem)[:60]
-    identity = sha256(f"{picture.payload_digest}{sorted(picture.boxes)}".encode()).hexdigest()[:12]
+    boxes = sorted((box.name, *box.corners, box.difficult) for box in picture.boxes)
+    identity = sha256(f"{picture.payload_digest}{boxes}".encode()).hexdigest()[:12]
     return f"{plain}-{identity}.jpg"
+
+
+def named(pictures: Sequence[LabelledPicture]) -> Named:
+    """The pictures by their published names. Raises FileExistsError where two would have the same."""
+    by_name: dict[str, LabelledPicture] = {}
+    for picture in pictures:
+        name = published_name(picture)
+        if name in by_name:
+            paths = f"{by_name[name].source.path} and {picture.source.path}"
+            raise FileExistsError(f"{paths} would both be written as {name}")
+        by_name[name] = picture
+    return by_name
 
 
 def write_picture(picture: LabelledPicture, path: Path) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from prep.model import LabelledPicture
-from prep.writers import published_name, write_json, write_picture
+from prep.writers import Named, write_json, write_picture
 
 
-def write_held_out(pictures: Sequence[LabelledPicture], class_ids: Mapping[str, int], folder: Path) -> None:
+def write_held_out(pictures: Named, class_ids: Mapping[str, int], folder: Path) -> None:
     """Write `images/<name>.jpg` and truth.json (corners as fractions; width and height of the written picture)."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     truth = {}
-    for picture in pictures:
-        name = published_name(picture)
+    for name, picture in pictures.items():
         write_picture(picture, images / name)
         truth[name] = {
             "width": picture.width,

@@ -7,39 +7,39 @@ by file name and wants nothing else in either of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prep.model import LabelledPicture
-from prep.writers import Destination, published_name, write_picture
+from prep.writers import Destination, Named, write_picture
 from prep.writers.class_names import named_ids
 from prep.writers.pixel_boxes import image_size, pixel_boxes
 
 
-def annotation_document(picture: LabelledPicture, class_ids: Mapping[str, int]) -> dict[str, Any]:
+def annotation_document(name: str, picture: LabelledPicture, class_ids: Mapping[str, int]) -> dict[str, Any]:
     """What is said about one picture; `file` is relative to the channel of the pictures.
 
     `categories` names the classes in this picture only: with many classes and pictures the full list in each document
     would outweigh all else.
     """
     return {
-        "file": published_name(picture),
+        "file": name,
         "image_size": image_size(picture),
         "annotations": pixel_boxes(picture, class_ids),
         "categories": [{"class_id": class_id, "name": name} for class_id, name in named_ids(picture.boxes, class_ids)],
     }
 
 
-def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
+def write(pictures: Named, channel: str, destination: Destination) -> None:
     """Write the two channels of one side."""
     images, annotations = destination.folder / channel, _annotation_folder(channel, destination.folder)
     images.mkdir(parents=True, exist_ok=True)
     annotations.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        document = annotation_document(picture, destination.class_ids)
-        write_picture(picture, images / document["file"])
-        path = (annotations / document["file"]).with_suffix(".json")
+    for name, picture in pictures.items():
+        document = annotation_document(name, picture, destination.class_ids)
+        write_picture(picture, images / name)
+        path = (annotations / name).with_suffix(".json")
         path.write_text(json.dumps(document) + "\n", encoding="ascii", newline="\n")
 
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dropspot.errors import InvalidInputError
 from prep.model import LabelledPicture
-from prep.writers import Destination, published_name
+from prep.writers import Destination, Named
 from prep.writers.class_names import class_map
 from prep.writers.pixel_boxes import image_size, pixel_boxes
 
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
-def line_of(picture: LabelledPicture, class_ids: Mapping[str, int], images_uri: str) -> dict[str, Any]:
+def line_of(name: str, picture: LabelledPicture, class_ids: Mapping[str, int], images_uri: str) -> dict[str, Any]:
     """The manifest's line for a picture that lies under `images_uri`, which ends in a slash."""
     return {
-        "source-ref": f"{images_uri}{published_name(picture)}",
+        "source-ref": f"{images_uri}{name}",
         "bounding-box": {"image_size": image_size(picture), "annotations": pixel_boxes(picture, class_ids)},
         "bounding-box-metadata": {
             "class-map": class_map(picture.boxes, class_ids),
@@ -50,15 +50,15 @@ def checked_uri(uri: str) -> str:
     return f"{uri.rstrip('/')}/"
 
 
-def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
+def write(pictures: Named, channel: str, destination: Destination) -> None:
     """Write one channel's manifest and pictures. Raises InvalidInputError as `checked_uri` does."""
     images_uri = f"{checked_uri(destination.uri)}{channel}/images/"
     folder = destination.folder / channel
     (folder / "images").mkdir(parents=True, exist_ok=True)
     with _manifest(channel, destination.folder).open("w", encoding="ascii", newline="\n") as manifest:
-        for picture in pictures:
-            shutil.copyfile(picture.payload, folder / "images" / published_name(picture))
-            manifest.write(json.dumps(line_of(picture, destination.class_ids, images_uri)) + "\n")
+        for name, picture in pictures.items():
+            shutil.copyfile(picture.payload, folder / "images" / name)
+            manifest.write(json.dumps(line_of(name, picture, destination.class_ids, images_uri)) + "\n")
 
 
 def count(channel: str, folder: Path) -> int:

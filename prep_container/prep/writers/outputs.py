@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prep.model import LabelledPicture
-from prep.writers import ChannelWriter, Destination, image_files, manifest, published_name, record_files
+from prep.writers import ChannelWriter, Destination, image_files, manifest, named, record_files
 from prep.writers.class_names import class_ids, write_classes
 from prep.writers.held_out import write_held_out
 
@@ -37,22 +37,12 @@ def write_prepared(
     Raises FileExistsError where two pictures of a part have the same name, which only the same picture with the same
     boxes has.
     """
-    _check_names(shared)
+    by_name = {side: named(pictures) for side, pictures in shared.items()}  # before anything is written
     destination = Destination(prepared, class_ids(classes), prepared_uri)
     for channel in CHANNELS:
-        CHANNEL_WRITERS[output].write(shared[channel], channel, destination)
-    write_held_out(shared["test"], destination.class_ids, prepared / "test")
+        CHANNEL_WRITERS[output].write(by_name[channel], channel, destination)
+    write_held_out(by_name["test"], destination.class_ids, prepared / "test")
     write_classes(classes, prepared)
-
-
-def _check_names(shared: Mapping[str, Sequence[LabelledPicture]]) -> None:
-    for pictures in shared.values():
-        taken: dict[str, str] = {}
-        for picture in pictures:
-            name, path = published_name(picture), picture.source.path
-            if name in taken:
-                raise FileExistsError(f"{taken[name]} and {path} would both be written as {name}")
-            taken[name] = path
 
 
 def count_training_samples(output: str, prepared: Path) -> int:

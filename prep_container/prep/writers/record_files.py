@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from prep.boxes import DECIMALS
 from prep.model import LabelledPicture
 from prep.recordio import RecordWriter, packed_label, read_records
-from prep.writers import Destination, published_name
+from prep.writers import Destination, Named
 
 HEADER_WIDTH = 2
 OBJECT_WIDTH = 5
@@ -22,7 +22,7 @@ def detection_label(picture: LabelledPicture, class_ids: Mapping[str, int]) -> l
     return label
 
 
-def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destination) -> None:
+def write(pictures: Named, channel: str, destination: Destination) -> None:
     """Write the three files of one channel, in the order of `pictures`."""
     folder = destination.folder / channel
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,11 +31,11 @@ def write(pictures: Sequence[LabelledPicture], channel: str, destination: Destin
         RecordWriter(folder / f"{channel}.rec", folder / f"{channel}.idx") as records,
         lst_path.open("w", encoding="utf-8", newline="\n") as lst,
     ):
-        for number, picture in enumerate(pictures):
+        for number, (name, picture) in enumerate(pictures.items()):
             label = detection_label(picture, destination.class_ids)
             records.write(number, packed_label(number, label), picture.payload.read_bytes())
             floats = "\t".join(f"{value:.{DECIMALS}f}" for value in label)
-            lst.write(f"{number}\t{floats}\t{published_name(picture)}\n")
+            lst.write(f"{number}\t{floats}\t{name}\n")
 
 
 def count(channel: str, folder: Path) -> int:

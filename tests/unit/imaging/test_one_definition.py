@@ -70,7 +70,9 @@ ODD = {
 def prepared(data: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Image.Image:
     """The picture that prep goes on with, before it is made a JPEG."""
     seen: list[Image.Image] = []
-    monkeypatch.setattr("prep.jpeg.encode", lambda pixels: seen.append(Image.fromarray(pixels.copy())) or b"")
+    monkeypatch.setattr(
+        "prep.jpeg.encode", lambda pixels: seen.append(Image.fromarray(pixels[..., ::-1].copy())) or b""
+    )
     (folder / "picture").write_bytes(data)
     outcome = decode(DecodeTask(0, folder / "picture", 4096, folder / "jpeg"))
     assert isinstance(outcome, Decoded)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.prep.minis import seeded
 
-from prep.duplicates import with_one_identity, without_copies
+from prep.decoding import Decoded
+from prep.duplicates import look_alikes, told_apart, with_one_identity, without_copies
 from prep.model import Box, Kind, LabelledPicture, SourceFile
 from prep.quarantine import Quarantine
 
@@ -69,6 +70,27 @@ def test_pictures_that_are_written_alike_are_one_whatever_they_were() -> None:
     assert [p.pixel_digest for p in alike] == ["1", "1", "1", "3", "1", "5"]
     assert [p.pixel_digest for p in with_one_identity(pictures[::-1])] == ["5", "1", "3", "1", "1", "1"]
     assert [p.source.stem for p in without_copies(alike, Quarantine())] == ["f", "a", "d"]
+
+
+def decoded(pixels: str, payload: str) -> Decoded:
+    return Decoded(9, 9, Path("any"), 9, 9, payload, pixels)
+
+
+def test_only_different_files_that_look_alike_are_looked_at_again_once_for_each_content() -> None:
+    found = [("1", "x"), ("1", "x"), ("2", "y"), ("3", "z"), ("3", "w"), ("3", "z"), ("3", "v")]
+    assert look_alikes({n: decoded(*one) for n, one in enumerate(found)}) == {3, 4, 6}
+
+
+def test_look_alikes_are_told_apart_by_all_their_pixels() -> None:
+    found = {n: decoded("1", payload) for n, payload in enumerate("xyzx")} | {9: decoded("2", "w")}
+    whole = {0: decoded("same", "x"), 1: decoded("same", "y"), 2: decoded("other", "z")}
+    told = told_apart(found, whole)
+    assert {n: one.pixel_digest for n, one in told.items()} == {0: "same", 1: "same", 2: "other", 3: "same", 9: "2"}
+
+
+def test_a_picture_keeps_its_identity_when_its_copy_in_another_file_joins_it() -> None:
+    found = {0: decoded("1", "x"), 1: decoded("1", "y")}
+    assert told_apart(found, {0: decoded("same", "x"), 1: decoded("same", "y")}) == found
 
 
 def test_which_copy_stays_does_not_depend_on_the_folders() -> None:

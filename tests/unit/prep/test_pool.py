@@ -9,7 +9,7 @@ import pytest
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable
-from prep.pool import Outcome, decode_all
+from prep.pool import LARGEST_BATCH, Outcome, decode_all
 
 
 def tasks(count: int) -> list[DecodeTask]:
@@ -159,9 +159,9 @@ def test_tasks_are_fetched_only_as_workers_become_free() -> None:
             yield DecodeTask(fetched, Path(str(fetched)), 100, Path("unused"))
 
     answers = decode_all(endless(), 2, decode_one=outcome)
-    for taken in range(1, 31):
+    for taken in range(1, 201):
         next(answers)
-        assert fetched <= taken + 2 * 2 + 1  # two for each worker, and one to see whether there are more
+        assert fetched <= taken + LARGEST_BATCH * (2 * 2 + 1)  # two for each worker, and one to see if there are more
     answers.close()
     assert no_worker_is_left()
 

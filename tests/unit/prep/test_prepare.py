@@ -52,6 +52,64 @@ def test_the_report_counts_what_was_written(mini: MiniDataset) -> None:
     assert (report["left_out"], report["remarks"], report["warnings"]) == ({}, {}, [])
 
 
+def test_pictures_that_differ_in_a_single_row_are_two(mini: MiniDataset) -> None:
+    mini.good(8)
+    drawn = Image.open(io.BytesIO(picture_bytes(99))).convert("RGB")
+    for number, row in enumerate((3, 44, 44)):  # the third is the second in another file
+        copy = drawn.copy()
+        copy.paste((255, 0, 255), (0, row, 64, row + 1))
+        buffer = io.BytesIO()
+        copy.save(buffer, "PNG", compress_level=number)
+        mini.put(f"one-row-{number}.png", buffer.getvalue())
+        mini.put(f"one-row-{number}.xml", voc_xml([("cat", 1, 1, 40, 30)]))
+    report = mini.run().report
+    assert report["images"] == {"found": 11, "used": 10, "left_out": 1}
+    assert report["left_out"] == {"duplicate_image": 1}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("a.tar.gz", "b.zip"), ("z.tar.gz", "b.zip")])
+def test_versions_of_an_annotation_in_two_archives_are_not_chosen_between_by_name(
+    ours: str, theirs: str, mini: MiniDataset
+) -> None:
+    mini.good(12)
+    for number in range(3):
+        mini.put(f"images/p{number}.jpg", picture_bytes(number))
+    same, differs = voc_xml([("cat", 1, 1, 40, 30)]), voc_xml([("dog", 1, 1, 40, 30)])
+    mini.tar(ours, {f"annotations/xmls/p{n}.xml": same.encode() for n in range(3)})
+    mini.zip(theirs, {f"annotations/xmls/p{n}.xml": (same, differs, same)[n].encode() for n in range(3)})
+    result = mini.run()
+    assert result.report["images"] == {"found": 15, "used": 14, "left_out": 1}
+    assert result.report["left_out"] == {"conflicting_annotation": 2, "duplicate_annotation": 2, "no_annotation": 1}
+    assert result.codes()["images/p1.jpg"] == "no_annotation"
+    reasons = {e["reason"] for e in result.quarantine if e["code"] == "conflicting_annotation"}
+    archives = ", ".join(sorted((ours, theirs)))
+    assert reasons == {
+        f"it says something else of images/p1.jpg in each of {archives}, and nothing tells which is right"
+    }
+
+
+def test_versions_of_a_file_of_many_entries_are_compared_picture_by_picture(mini: MiniDataset) -> None:
+    mini.good(12)
+    for number in range(2):
+        mini.put(f"images/p{number}.jpg", picture_bytes(number))
+
+    def coco(*boxes: tuple[int, int]) -> bytes:
+        return json.dumps({
+            "images": [{"id": n, "file_name": f"p{n}.jpg", "width": 64, "height": 48} for n in range(2)],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [
+                {"id": i, "image_id": n, "category_id": 1, "bbox": [1, 1, side, side]}
+                for i, (n, side) in enumerate(boxes)
+            ],
+        }).encode()  # fmt: skip
+
+    mini.zip("a.zip", {"all.json": coco((0, 9), (0, 20), (1, 9))})
+    mini.zip("b.zip", {"all.json": coco((0, 20), (0, 9), (1, 10))})
+    result = mini.run()
+    assert result.report["images"] == {"found": 14, "used": 13, "left_out": 1}
+    assert result.report["left_out"] == {"conflicting_annotation": 2, "duplicate_annotation": 1, "no_annotation": 1}
+
+
 def test_labels_survive_to_every_output(mini: MiniDataset) -> None:
     expected = {}
     for i in range(12):
