@@ -12,10 +12,11 @@ ORACLE := PYTHONPATH=prep_container:layers/shared:layers/imaging:tests .envs/ora
 DATASET ?=
 FUZZ_CASES ?= 20000
 FUZZ_SEED ?= 0
+SOAK_IMAGES ?= 5000
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test test-full fuzz bench-prep bench-train bench-score bench-serve check format clean
+.PHONY: help setup demo up down deploy test test-full fuzz soak bench-detect bench-prep bench-train bench-score bench-serve check format clean
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
@@ -50,11 +51,19 @@ test: setup ## every test, the end-to-end ones included
 test-full: setup ## the long end-to-end tests, which train several times
 	.venv/bin/python -m pytest tests -m full --ignore=tests/training --ignore=tests/golden
 
-fuzz: setup ## mutated data sets for preparation, mutated pictures for the server (FUZZ_CASES=20000, FUZZ_SEED=0)
+fuzz: setup ## mutated data sets for preparation, mutated pictures for server and handler (FUZZ_CASES=20000, FUZZ_SEED=0)
 	PYTHONPATH=tests:prep_container:layers/shared:layers/imaging .envs/prep/bin/python -m fuzz \
 		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
 	PYTHONPATH=tests:detector_container:layers/shared:layers/imaging .envs/detector-serve/bin/python -m fuzz_serving \
 		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
+	PYTHONPATH=tests:layers/shared:layers/imaging .venv/bin/python -m fuzz_images \
+		--cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
+
+soak: setup ## thousands of images through the deployed stack under faults (SOAK_IMAGES=5000)
+	PYTHONPATH=tests .venv/bin/python -m soak --images $(SOAK_IMAGES)
+
+bench-detect: setup ## measure images in, documents out, against a bare handler in the same place
+	PYTHONPATH=tests:benchmarks/common .venv/bin/python benchmarks/detect/run.py
 
 bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
 	@$(BOOTSTRAP) oracle oracle-2022
