@@ -1,6 +1,6 @@
 """Images were created or deleted: make the document of each describe what is there now, and tell of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -11,10 +11,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropspot import documents, endpoint
-from dropspot.describing import Described, Describer, Outcome
+from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
 from dropspot.image_events import ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
+from dropspot.look_again import look_again
 from dropspot.looking import Looker
 from dropspot.ports import ObjectStore
 from dropspot.services import Services, aws_services
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     image_dead_letter_queue_url: str
     image_receives: int  # after so many a message is given up
     detect_threads: int
+    recheck_seconds: int  # longer than any worker lives that saw an image before it was deleted
     score_threshold: str
 
 
@@ -44,36 +46,27 @@ def handler(
     event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None
 ) -> dict[str, list[dict[str, str]]]:
     services = services or aws_services(Settings)
-    champion = cache(partial(champion_run, services.store))  # read at most once in a batch
-    look = partial(describe, services=services, champion=champion, milliseconds=context.get_remaining_time_in_millis)
     records: dict[str, Record] = {record["messageId"]: record for record in event["Records"]}
+    events = {message_id: ImageEvent.from_message(record["body"]) for message_id, record in records.items()}
+    describe = partial(bring_up_to_date, describer=describer(events.values(), services), context=context)
     with ThreadPoolExecutor(services.settings.detect_threads) as pool:
-        looks = {message_id: pool.submit(look, record) for message_id, record in records.items()}
-    # Threads only look. Logs, metrics and events are this one thread's.
+        looks = {message_id: pool.submit(describe, event) for message_id, event in events.items()}
+    # Threads only look. Logs, metrics, messages and events are this one thread's.
     errors = {message_id: error for message_id, look in looks.items() if (error := look.exception())}
     described = {message_id: look.result() for message_id, look in looks.items() if message_id not in errors}
-    for result in described.values():
+    for message_id, result in described.items():
         note(result)
+        if result.outcome is Outcome.REMOVED and events[message_id].is_deletion:
+            check_again(result.key, services)
     for message_id in announce(records, described, services):
         errors[message_id] = TransientError("announce the document: the event bus didn't take it")
     given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
 
 
-def describe(
-    record: Record, services: Services[Settings], champion: Callable[[], str | None], milliseconds: Callable[[], int]
-) -> Described:
-    """Bring the document of the record's image up to date."""
-    if milliseconds() < RESERVED_MILLISECONDS:
-        raise TransientError("begin an image: those before it left too little time")
+def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Describer:
+    """Return what describes all images of a batch. What they share is asked for once, and only where it is needed."""
     settings, store = services.settings, services.store
-    event = ImageEvent.from_message(record["body"])
-    if not is_image_key(event.key):
-        return Described(Outcome.IGNORED, event.key, None)
-    try:
-        image = ImageRef.from_key(store.bucket, event.key)
-    except InvalidInputError:
-        return Described(Outcome.REFUSED, event.key, None)  # its document could not be written either
     looker = Looker(
         app_name=settings.app_name,
         endpoint_name=settings.endpoint_name,
@@ -82,7 +75,33 @@ def describe(
         inference=services.inference,
         now=services.now,
     )
-    return Describer(store, looker.look, champion, services.now).bring_up_to_date(image, event)
+    images = [image for event in events if (image := image_of(event, store))]
+    champion = cache(partial(champion_run, store))
+    return Describer(store, looker.look, champion, services.now, absent_documents(store, images))
+
+
+def image_of(event: ImageEvent, store: ObjectStore) -> ImageRef | None:
+    """Return the event's image, None where it is none or its document's key would be too long."""
+    try:
+        return ImageRef.from_key(store.bucket, event.key)
+    except InvalidInputError:
+        return None
+
+
+def bring_up_to_date(event: ImageEvent, describer: Describer, context: LambdaContext) -> Described:
+    """Make the document of the event's image describe what is there now."""
+    image = image_of(event, describer.store)
+    if image is None:
+        return Described(Outcome.REFUSED if is_image_key(event.key) else Outcome.IGNORED, event.key, None)
+    if context.get_remaining_time_in_millis() < RESERVED_MILLISECONDS:
+        raise TransientError("begin an image: those before it left too little time")
+    return describer.bring_up_to_date(image, event)
+
+
+def check_again(key: str, services: Services[Settings]) -> None:
+    """Look again when no worker is left that may still write the document of the image as it was."""
+    settings = services.settings
+    services.queues.send(settings.image_queue_url, look_again(key), settings.recheck_seconds)
 
 
 def announce(

@@ -73,6 +73,7 @@ def world(sees: Predict) -> MemoryServices[Any]:
         image_dead_letter_queue_url="dead",
         image_receives=10,
         detect_threads=1,
+        recheck_seconds=240,
         score_threshold="0.3",
     )
     services = memory_services(settings)

@@ -135,8 +135,9 @@ class Place:
         wait_for("an open image queue", lambda: aws.LambdaIntake().is_open(self.mapping))
 
     def waiting(self, output: str = "ImageQueueUrl") -> int:
-        """Return how many messages a queue holds, those in flight included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        """Return how many messages a queue holds, those in flight and those that wait for their time included."""
+        kinds = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
         answer = aws.client("sqs").get_queue_attributes(QueueUrl=self.outputs[output], AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 

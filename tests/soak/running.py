@@ -26,6 +26,7 @@ from soak.instant import CLASSES, INSTANT_PROGRAM, POISON, seen
 from soak.place import INSTANT, RUN, Place, wait_for
 
 RECEIVES = 7  # instead of 10, so that what is made to fail is given up within two minutes
+RECHECK_SECONDS = 20  # instead of 240, after which a deletion is looked at again
 VISIBILITY_SECONDS = 15  # instead of 18 minutes, after which a killed worker's images come again
 _UPLOADERS = 4
 
@@ -62,7 +63,7 @@ class Soak:
         aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=visibility)
         cloud_port = int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2])
         with _announcements(place) as told, FaultyProxy(cloud_port, plan.rates, plan.seed) as proxy:
-            place.tell(AWS_ENDPOINT_URL=proxy.url, IMAGE_RECEIVES=str(RECEIVES))
+            place.tell(AWS_ENDPOINT_URL=proxy.url, IMAGE_RECEIVES=str(RECEIVES), RECHECK_SECONDS=str(RECHECK_SECONDS))
             with self._trouble():
                 self._upload()
                 wait_for("a queue that is nearly empty", lambda: place.waiting() < max(30, plan.images // 50), 3600)

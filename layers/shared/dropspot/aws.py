@@ -101,9 +101,9 @@ class S3Store:
         for page in pages:
             yield from _listed(page)
 
-    def following(self, key: str) -> list[StoredObject]:
+    def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
         try:
-            start = {"StartAfter": key} if key else {}
+            start: dict[str, Any] = {"PaginationConfig": {"PageSize": most}} | ({"StartAfter": key} if key else {})
             # A page may come empty though more follow it.
             for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **start):
                 if found := list(_listed(page)):

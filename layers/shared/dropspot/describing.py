@@ -1,11 +1,17 @@
 """The protocol that keeps one document for every image, of its newest version, whatever happens when.
 
-A new image takes four requests of S3: its document is looked for, the image read, the document written, and the image
-looked at once more. One that is described already takes two.
+A new image takes two requests of S3, one to read it and one to write its document, beside the one that looks for all
+documents of a batch; alone it takes three. One that is described already takes two.
+
+Why the document ends up right. It is looked for before the image is read, and written only where it is still as it was
+found: of two workers, the one that read the older image can't write after the other. Every change has an event of its
+own, handled after it: the last one's finds the last image. One order remains: an image is read, deleted, its missing
+document rightly left alone, and then the reader writes. So a deletion is looked at again when no worker can be left
+that saw the image before it (detect_objects sends itself that message).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -19,6 +25,8 @@ from dropspot.looking import OBJECT_LIMIT, too_large
 from dropspot.ports import ObjectStore, StoredBytes
 
 ATTEMPTS = 5
+_WORTH_A_LISTING = 3  # documents; fewer are looked for one by one
+_LISTED_FOR_EACH = 4  # so many keys of other documents may lie between two of a batch
 
 
 class Outcome(Enum):
@@ -45,13 +53,15 @@ class Described:
 class Describer:
     """An image's way to its document.
 
-    `look` returns the document of a picture with these bytes, `champion` the id of the run in service.
+    `look` returns the document of a picture with these bytes, `champion` the id of the run in service. `absent` are the
+    keys of documents that weren't there a moment ago.
     """
 
     store: ObjectStore
     look: Callable[[Picture, bytes], dict[str, Any]]
     champion: Callable[[], str | None]
     now: Callable[[], datetime]
+    absent: Collection[str] = ()
 
     def bring_up_to_date(self, image: ImageRef, event: ImageEvent) -> Described:
         """Make the document describe the image as it is now, not as the event has it.
@@ -59,7 +69,7 @@ class Describer:
         Raises TransientError where the image kept changing, beside all that `look` raises.
         """
         for attempt in range(ATTEMPTS):
-            described = self._attempt(image, event)
+            described = self._attempt(image, event, is_absent=not attempt and image.detections_key in self.absent)
             if described is None:
                 continue
             if attempt and described.outcome is Outcome.UNCHANGED and described.document:
@@ -68,10 +78,10 @@ class Describer:
             return described
         raise TransientError(f"describe s3://{image.bucket}/{image.key}: it changed {ATTEMPTS} times meanwhile")
 
-    def _attempt(self, image: ImageRef, event: ImageEvent) -> Described | None:
-        """Try once; return None where the image or its document changed meanwhile."""
-        # The document is read before the image: whoever writes it in between makes the write below fail.
-        present, document_etag = self._present(image)
+    def _attempt(self, image: ImageRef, event: ImageEvent, *, is_absent: bool) -> Described | None:
+        """Try once; return None where the document changed meanwhile, or the image came back."""
+        # The document is looked for before the image: whoever writes it in between makes the write below fail.
+        present, document_etag = (None, None) if is_absent else self._present(image)
         if present is not None and event.may_be_of(present["image"]["etag"]):
             # Nobody needs the bytes of an image that is described already.
             etag = self.store.head(image.key)
@@ -87,9 +97,6 @@ class Describer:
         # An equal document is left alone, so that a repeated event doesn't even make a new version of it.
         is_same = present is not None and _content(present) == _content(document)
         if not is_same and not documents.replace(self.store, image.detections_key, document, document_etag):
-            return None
-        # A deletion meanwhile found no document to remove, and its event may be done with: nobody else would notice.
-        if self.store.head(image.key) != stored.etag:
             return None
         return Described(Outcome.UNCHANGED if is_same else _outcome(document), image.key, document)
 
@@ -123,6 +130,19 @@ class Describer:
         if event.is_creation and event.etag == etag and event.version_id != described["version_id"]:
             return False
         return bool(document["model"]["run_id"] == self.champion())
+
+
+def absent_documents(store: ObjectStore, images: Iterable[ImageRef]) -> frozenset[str]:
+    """Return keys of documents that these images don't have, as far as one request shows; those left out may be absent.
+
+    A listing in the order of keys tells of all keys up to its last one. Uploads come in that order, mostly.
+    """
+    keys = sorted({image.detections_key for image in images}, key=str.encode)
+    if len(keys) < _WORTH_A_LISTING:
+        return frozenset()
+    listed = [found.key for found in store.following(keys[0][:-1], most=_LISTED_FOR_EACH * len(keys))]
+    known = [key for key in keys if not listed or key.encode() <= listed[-1].encode()]
+    return frozenset(known) - frozenset(listed)
 
 
 def _outcome(document: dict[str, Any]) -> Outcome:

@@ -21,6 +21,7 @@ class ImageEvent:
     etag: str | None
     version_id: str | None
     sequencer: str | None
+    is_deletion: bool = False
     anew: bool = False  # asked for by look_again: also where the document says everything already
 
     @classmethod
@@ -34,6 +35,7 @@ class ImageEvent:
             etag=found.get("etag"),
             version_id=found.get("version-id"),
             sequencer=found.get("sequencer"),
+            is_deletion=event["detail-type"] == "Object Deleted",
             anew=event["detail"].get("anew") is True,
         )
 

@@ -33,8 +33,8 @@ class ObjectStore(Protocol):
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object below the prefix."""
 
-    def following(self, key: str) -> list[StoredObject]:
-        """Return the objects that come after the key, in the order of keys, a thousand at most; none is the end.
+    def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
+        """Return the objects that come after the key, in the order of keys, `most` at most; none is the end.
 
         NotFoundError: there is no such bucket. InvalidInputError: it may not be listed.
         """

@@ -92,10 +92,11 @@ class MemoryStore:
                 kept = self._objects[key]
                 yield StoredObject(key, kept.stored.etag, len(kept.stored.body), kept.modified)
 
-    def following(self, key: str) -> list[StoredObject]:
+    def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
         if not self.exists:
             raise NotFoundError(f"list s3://{self.bucket}: NoSuchBucket")
-        return list(islice((found for found in self.objects("") if found.key > key), 1000))
+        after = (found for found in self.objects("") if found.key.encode() > key.encode())
+        return list(islice(after, most))
 
     def children(self, prefix: str) -> list[str]:
         rests = [found.key.removeprefix(prefix) for found in self.objects(prefix)]

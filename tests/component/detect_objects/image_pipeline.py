@@ -26,6 +26,7 @@ ROWS = [[1.0, 0.75, 0.1, 0.2, 0.3, 0.6], [0.0, 0.9, 0.0, 0.5, 0.5, 1.0], [0.0, 0
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/images"
 DEAD_LETTER_QUEUE = f"{QUEUE}-dead"
 RECEIVES = 10
+RECHECK_SECONDS = 240
 SCHEMA = json.loads(files("dropspot").joinpath("schemas/detections-1.json").read_text(encoding="utf-8"))
 
 
@@ -38,6 +39,7 @@ def settings(score_threshold: str = "0.5") -> Any:
         image_dead_letter_queue_url=DEAD_LETTER_QUEUE,
         image_receives=RECEIVES,
         detect_threads=4,
+        recheck_seconds=RECHECK_SECONDS,
         score_threshold=score_threshold,
     )
 

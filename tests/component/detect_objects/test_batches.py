@@ -3,14 +3,14 @@
 import json
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
 from handlers import FakeContext, load_logic
-from image_pipeline import DEAD_LETTER_QUEUE, KEY, QUEUE, RECEIVES, ROWS, RUN, Pipeline, app, picture
+from image_pipeline import DEAD_LETTER_QUEUE, QUEUE, RECEIVES, ROWS, RUN, Pipeline, app, picture
 
 from dropspot.errors import NotFoundError, TransientError
-from dropspot.images import ImageRef
 from dropspot.testing import MessageAside
 
 giving_back = load_logic("detect_objects", "giving_back")
@@ -109,29 +109,58 @@ def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline, monkey
     assert pipeline.services.inference.images == []
 
 
-def test_a_new_image_takes_four_requests_of_s3_and_a_described_one_two(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, image = list[str](), ImageRef.from_key("the-bucket", KEY)
+@pytest.fixture
+def asked(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of S3, with the model's class names read before."""
+    found: list[str] = []
 
     def counting(name: str) -> Any:
         original = getattr(pipeline.store, name)
 
         def call(key: str, *arguments: Any, **named: Any) -> Any:
-            if (name, key) != ("head", image.detections_key):  # the memory's own, of a conditional write
-                asked.append(f"{name} {key.partition('/')[0]}")
+            if (name, key.partition("/")[0]) != ("head", "detections"):  # the memory's own, of a conditional write
+                found.append(f"{name} {key.partition('/')[0]}")
             return original(key, *arguments, **named)
 
         return call
 
-    warm = pipeline.upload(picture(), "images/first.jpg")
-    assert pipeline.handle(warm) == []  # the model's class names are read once
-    event = pipeline.upload(picture())
-    for name in ("read", "head", "write", "delete", "objects"):
+    assert pipeline.handle(pipeline.upload(picture(), "images/first.jpg")) == []
+    for name in ("read", "head", "write", "delete", "objects", "following"):
         monkeypatch.setattr(pipeline.store, name, counting(name))
+    return found
+
+
+def test_a_new_image_alone_takes_three_requests_of_s3_and_a_described_one_two(
+    pipeline: Pipeline, asked: list[str]
+) -> None:
+    event = pipeline.upload(picture())
+    asked.clear()
     assert pipeline.handle(event) == []
-    assert asked == ["read detections", "read images", "write detections", "head images"]
+    assert asked == ["read detections", "read images", "write detections"]
     asked.clear()
     assert pipeline.handle(event) == []
     assert asked == ["read detections", "head images", "read endpoint"]
-    assert pipeline.document(KEY)["status"] == "detected"
+
+
+def test_ten_new_images_take_one_read_and_one_write_each_and_one_listing(pipeline: Pipeline, asked: list[str]) -> None:
+    events = [pipeline.upload(picture(number + 8, 8), f"images/{number}.jpg") for number in range(10)]
+    asked.clear()
+    assert pipeline.handle(*events) == []
+    requests = {"following detections": 1, "read images": 10, "write detections": 10, "objects ": 1}
+    assert Counter(asked) == requests
+
+
+def test_documents_that_the_listing_did_not_reach_are_looked_for_one_by_one(
+    pipeline: Pipeline, asked: list[str]
+) -> None:
+    names = ["a", "b", "y", "z"]
+    events = [pipeline.upload(picture(), f"images/{name}.jpg") for name in names]
+    for number in range(100):
+        pipeline.store.put(f"detections/m{number:03d}.jpg.json", b"{}")
+    pipeline.handle(events[1], events[3])
+    asked.clear()
+    assert pipeline.handle(*events) == []
+    found = Counter(asked)
+    assert found["read detections"] == 3  # b has a document; y and z lie behind what was listed
+    assert (found["read images"], found["write detections"]) == (2, 2)
+    assert [pipeline.document(f"images/{name}.jpg")["status"] for name in names] == ["detected"] * 4

@@ -45,6 +45,7 @@ STACK = {
     "IMAGE_DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/0/dead",
     "IMAGE_RECEIVES": "10",
     "DETECT_THREADS": "4",
+    "RECHECK_SECONDS": "240",
     "SCORE_THRESHOLD": "0.3",
     "POWERTOOLS_METRICS_NAMESPACE": "dropspot",
     "POWERTOOLS_SERVICE_NAME": "detect_objects",

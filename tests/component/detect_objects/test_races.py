@@ -1,17 +1,19 @@
 """Uploads, deletions and second workers that come between any two steps of a look."""
 
+import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from image_pipeline import KEY, NEXT_RUN, ROWS, RUN, Pipeline, picture, settings
+from image_pipeline import KEY, NEXT_RUN, QUEUE, RECHECK_SECONDS, ROWS, RUN, Pipeline, picture, settings
 
+from dropspot.datasets import StoredObject
 from dropspot.describing import ATTEMPTS
 from dropspot.ports import StoredBytes
 from dropspot.testing import MemoryStore, memory_services
 
 DOCUMENT = "detections/a folder/cat+dog 100% été.jpg.json"
-STEPS = ["read document", "head", "read image", "invoke", "write", "delete"]
 
 
 class InterruptedStore(MemoryStore):
@@ -50,6 +52,12 @@ class InterruptedStore(MemoryStore):
         self.at("after write")
         return found
 
+    def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
+        self.at("before list")
+        found = super().following(key, most=most)
+        self.at("after list")
+        return found
+
     def delete(self, key: str) -> None:
         self.at("before delete")
         super().delete(key)
@@ -85,47 +93,56 @@ def once(step: str, happening: Callable[[], object]) -> Callable[[str], None]:
     return interrupt
 
 
-BOUNDARIES = ["invoke"] + [f"{side} {step}" for step in STEPS if step != "invoke" for side in ("before", "after")]
-# What happens after the last look at the image has an event of its own.
-PRESENT_BOUNDARIES = [boundary for boundary in BOUNDARIES if "delete" not in boundary and boundary != "after head"]
+def around(*steps: str) -> list[str]:
+    return ["invoke", *(f"{side} {step}" for step in steps for side in ("before", "after"))]
 
 
-@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+ALONE = around("read document", "read image", "write")
+TOGETHER = around("list", "read image", "write")  # documents of a batch are looked for in one request
+EITHER = [(1, boundary) for boundary in ALONE] + [(3, boundary) for boundary in TOGETHER]
+
+
+@pytest.mark.parametrize(("batch", "boundary"), EITHER)
 @pytest.mark.parametrize("is_described", [False, True])
-def test_an_upload_meanwhile_is_what_the_document_describes(
-    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool
+def test_an_upload_meanwhile_is_what_the_document_describes_in_the_end(
+    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool, batch: int
 ) -> None:
     if is_described:
         interrupted.handle(interrupted.upload(picture(8, 8)))
+    others = [interrupted.upload(picture(), f"images/{number}.jpg") for number in range(batch - 1)]
     event = interrupted.upload(picture(64, 32))
     store.interrupt = once(boundary, lambda: store.put(KEY, picture(16, 4)))
-    assert interrupted.handle(event) == []
+    assert interrupted.handle(event, *others) == []
+    assert interrupted.handle(interrupted.created()) == []  # the upload's own event
     assert interrupted.document()["image"]["width"] == 16
     assert interrupted.document()["image"]["version_id"] == store.read(KEY).version_id
 
 
-@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+@pytest.mark.parametrize(("batch", "boundary"), EITHER)
 @pytest.mark.parametrize("is_described", [False, True])
-def test_a_deletion_meanwhile_leaves_no_document(
-    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool
+@pytest.mark.parametrize("is_quick", [False, True], ids=["its event afterwards", "its event at once"])
+def test_a_deletion_meanwhile_leaves_no_document_in_the_end(
+    interrupted: Pipeline, store: InterruptedStore, boundary: str, is_described: bool, is_quick: bool, batch: int
 ) -> None:
     if is_described:
         interrupted.handle(interrupted.upload(picture(8, 8)))
+    others = [interrupted.upload(picture(), f"images/{number}.jpg") for number in range(batch - 1)]
     event = interrupted.upload(picture(64, 32))
-    store.interrupt = once(boundary, lambda: MemoryStore.delete(store, KEY))
-    assert interrupted.handle(event) == []
-    assert store.keys("detections/") == []
 
+    def delete() -> None:
+        MemoryStore.delete(store, KEY)
+        if is_quick:
+            assert Pipeline(interrupted.services).handle(interrupted.deleted()) == []
 
-def test_what_happens_after_the_last_look_is_its_own_events_business(
-    interrupted: Pipeline, store: InterruptedStore
-) -> None:
-    event = interrupted.upload(picture(64, 32))
-    store.interrupt = once("after head", lambda: store.put(KEY, picture(16, 4)))
-    assert interrupted.handle(event) == []
-    assert interrupted.document()["image"]["width"] == 64
-    assert interrupted.handle(interrupted.created()) == []
-    assert interrupted.document()["image"]["width"] == 16
+    store.interrupt = once(boundary, delete)
+    assert interrupted.handle(event, *others) == []
+    if not is_quick:
+        assert interrupted.handle(interrupted.deleted()) == []
+    (again,) = interrupted.services.queues.sent
+    assert (again.queue_url, again.delay_seconds) == (QUEUE, RECHECK_SECONDS)
+    assert interrupted.handle(json.loads(again.body)) == []
+    assert DOCUMENT not in store.keys("detections/")
+    assert interrupted.services.queues.sent == [again]  # once is enough
 
 
 @pytest.mark.parametrize("boundary", ["before read image", "after read image", "before delete", "after delete"])
@@ -144,7 +161,7 @@ def test_an_upload_while_the_document_is_removed_keeps_its_document(
     assert interrupted.document()["image"]["width"] == 64
 
 
-@pytest.mark.parametrize("boundary", PRESENT_BOUNDARIES)
+@pytest.mark.parametrize("boundary", ALONE)
 def test_two_workers_on_one_image_agree(interrupted: Pipeline, store: InterruptedStore, boundary: str) -> None:
     older = interrupted.upload(picture(64, 32))
 
@@ -169,13 +186,13 @@ def test_an_older_model_s_answer_never_replaces_a_newer_one_s(interrupted: Pipel
     assert interrupted.document()["model"]["run_id"] == NEXT_RUN.run_id
 
 
-def test_an_image_that_never_rests_is_tried_again_later(interrupted: Pipeline, store: InterruptedStore) -> None:
+def test_a_document_that_never_rests_is_tried_again_later(interrupted: Pipeline, store: InterruptedStore) -> None:
     event = interrupted.upload(picture())
-    sizes = iter(range(10, 1000))
+    numbers = itertools.count()
 
     def interrupt(step: str) -> None:
-        if step == "after write":
-            store.put(KEY, picture(next(sizes), 4))
+        if step == "before write":
+            store.put_json(DOCUMENT, {"somebody": next(numbers)})
 
     store.interrupt = interrupt
     assert interrupted.handle(event) == ["message-0"]

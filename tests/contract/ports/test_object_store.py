@@ -112,6 +112,7 @@ def test_what_follows_a_key_comes_a_thousand_at_a_time(store: ObjectStore) -> No
     assert [stored.key for stored in store.following(found[-1])] == keys[1000:]
     assert [stored.key for stored in store.following("many/100")] == keys[1001:]  # the key itself need not be there
     assert store.following(keys[-1]) == []
+    assert [stored.key for stored in store.following("many/", most=3)] == keys[1:4]
 
 
 def test_a_sibling_is_another_bucket(store: ObjectStore) -> None:

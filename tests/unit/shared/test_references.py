@@ -221,7 +221,7 @@ class Paged(MemoryStore):
     size = 3
     pages = 0
 
-    def following(self, key: str) -> list[StoredObject]:
+    def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
         self.pages += 1
         return super().following(key)[: self.size]
 

@@ -25,6 +25,7 @@ TOLD = {
         "IMAGE_DEAD_LETTER_QUEUE_URL",
         "IMAGE_RECEIVES",
         "DETECT_THREADS",
+        "RECHECK_SECONDS",
         "SCORE_THRESHOLD",
     },
     "reconcile_endpoint": {
@@ -149,3 +150,8 @@ def test_detect_objects_gives_up_when_the_queue_does(stack: Stack) -> None:
     told = stack.environment("DetectObjectsFunction")
     assert told["IMAGE_RECEIVES"] == str(queue["RedrivePolicy"]["maxReceiveCount"])
     assert told["IMAGE_DEAD_LETTER_QUEUE_URL"] == "ImageDeadLetterQueue"
+
+
+def test_a_deletion_is_looked_at_again_when_every_worker_that_saw_the_image_is_gone(stack: Stack) -> None:
+    timeout = stack.properties("DetectObjectsFunction")["Timeout"]
+    assert int(stack.environment("DetectObjectsFunction")["RECHECK_SECONDS"]) > timeout

@@ -133,6 +133,7 @@ def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
     assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining", "RestoreModel"}
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("DatasetQueue")) == {"StartPreprocessing"}
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageDeadLetterQueue")) == {"DetectObjects"}
+    assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageQueue")) == {"DetectObjects"}
     assert those_who_may(stack, "sqs:ChangeMessageVisibility", stack.arn("ImageQueue")) == {"DetectObjects"}
 
 
