@@ -47,12 +47,12 @@ def handler(
 ) -> dict[str, list[dict[str, str]]]:
     services = services or aws_services(Settings)
     records: dict[str, Record] = {record["messageId"]: record for record in event["Records"]}
-    events = {message_id: ImageEvent.from_message(record["body"]) for message_id, record in records.items()}
+    events, errors = read(records)
     describe = partial(bring_up_to_date, describer=describer(events.values(), services), context=context)
     with ThreadPoolExecutor(services.settings.detect_threads) as pool:
         looks = {message_id: pool.submit(describe, event) for message_id, event in events.items()}
     # Threads only look. Logs, metrics, messages and events are this one thread's.
-    errors = {message_id: error for message_id, look in looks.items() if (error := look.exception())}
+    errors |= {message_id: error for message_id, look in looks.items() if (error := look.exception())}
     described = {message_id: look.result() for message_id, look in looks.items() if message_id not in errors}
     for message_id, result in described.items():
         note(result)
@@ -62,6 +62,17 @@ def handler(
         errors[message_id] = TransientError("announce the document: the event bus didn't take it")
     given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
+
+
+def read(records: Mapping[str, Record]) -> tuple[dict[str, ImageEvent], dict[str, BaseException]]:
+    """Return the messages' events, and the errors of those that have none."""
+    events, errors = dict[str, ImageEvent](), dict[str, BaseException]()
+    for message_id, record in records.items():
+        try:
+            events[message_id] = ImageEvent.from_message(record["body"])
+        except InvalidInputError as error:
+            errors[message_id] = error
+    return events, errors
 
 
 def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Describer:

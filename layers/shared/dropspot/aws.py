@@ -28,6 +28,8 @@ _TRANSIENT = {
 }
 
 
+_UNANSWERED = (ClientConnectionError, HTTPClientError)  # nobody answered, or not in time
+
 # InvokeEndpoint may take its documented 60 seconds; everything else answers much sooner. One that got no answer
 # is repeated once here, and then by the queue: the function has no time for more.
 _ATTEMPTS = {"sagemaker-runtime": 2}
@@ -113,6 +115,8 @@ class S3Store:
             if _code(error) == "AccessDenied":
                 raise InvalidInputError(f"{attempt}: AccessDenied") from error
             raise _translated(error, attempt) from error
+        except _UNANSWERED as error:
+            raise TransientError(f"list s3://{self.bucket}: {error}") from error
         return []
 
     def children(self, prefix: str) -> list[str]:
@@ -144,7 +148,7 @@ class S3Store:
                 body = stream.read() if limit is None or size <= limit else b""
         except ClientError as error:
             raise _translated(error, f"read s3://{self.bucket}/{key}") from error
-        except (ClientConnectionError, HTTPClientError) as error:
+        except _UNANSWERED as error:
             raise TransientError(f"read s3://{self.bucket}/{key}: {error}") from error
         version = answer.get("VersionId")
         return StoredBytes(body, answer["ETag"].strip('"'), version, answer.get("ContentType", ""), size)
@@ -338,7 +342,7 @@ class SageMakerInference:
             body = answer["Body"].read()
         except ClientError as error:
             raise self._translated(error, endpoint) from error
-        except (ClientConnectionError, HTTPClientError) as error:
+        except _UNANSWERED as error:
             raise TransientError(f"invoke {endpoint}: {error}") from error
         return Answer(body, answer["InvokedProductionVariant"], answer.get("CustomAttributes", ""))
 
@@ -379,6 +383,8 @@ class EventBridgeBus:
             except ClientError as error:
                 if not isinstance(_translated(error, "put events"), TransientError):
                     raise
+                answers = [{}] * len(call)
+            except _UNANSWERED:
                 answers = [{}] * len(call)
             taken += ["EventId" in answer for answer in answers]
         return taken

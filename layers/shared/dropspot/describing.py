@@ -135,12 +135,16 @@ class Describer:
 def absent_documents(store: ObjectStore, images: Iterable[ImageRef]) -> frozenset[str]:
     """Return keys of documents that these images don't have, as far as one request shows; those left out may be absent.
 
-    A listing in the order of keys tells of all keys up to its last one. Uploads come in that order, mostly.
+    A listing in the order of keys tells of all keys up to its last one. Uploads come in that order, mostly. Where there
+    can be none just now, every document is looked for by itself.
     """
     keys = sorted({image.detections_key for image in images}, key=str.encode)
     if len(keys) < _WORTH_A_LISTING:
         return frozenset()
-    listed = [found.key for found in store.following(keys[0][:-1], most=_LISTED_FOR_EACH * len(keys))]
+    try:
+        listed = [found.key for found in store.following(keys[0][:-1], most=_LISTED_FOR_EACH * len(keys))]
+    except TransientError:
+        return frozenset()
     known = [key for key in keys if not listed or key.encode() <= listed[-1].encode()]
     return frozenset(known) - frozenset(listed)
 

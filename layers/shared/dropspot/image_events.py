@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dropspot.errors import InvalidInputError
 from dropspot.images import ImageRef
 
 IMAGE_DETECTED = "Image Detected"
@@ -26,18 +27,24 @@ class ImageEvent:
 
     @classmethod
     def from_message(cls, body: str) -> "ImageEvent":
-        """Return the event of an SQS message that EventBridge delivered. S3 states keys verbatim there: no decoding."""
-        event = json.loads(body)
-        found = event["detail"]["object"]
-        return cls(
-            key=found["key"],
-            is_creation=event["detail-type"] == "Object Created",
-            etag=found.get("etag"),
-            version_id=found.get("version-id"),
-            sequencer=found.get("sequencer"),
-            is_deletion=event["detail-type"] == "Object Deleted",
-            anew=event["detail"].get("anew") is True,
-        )
+        """Return the event of an SQS message that EventBridge delivered. S3 states keys verbatim there: no decoding.
+
+        InvalidInputError: the message is something else.
+        """
+        try:
+            event = json.loads(body)
+            found = event["detail"]["object"]
+            return cls(
+                key=str(found["key"]),
+                is_creation=event["detail-type"] == "Object Created",
+                etag=found.get("etag"),
+                version_id=found.get("version-id"),
+                sequencer=found.get("sequencer"),
+                is_deletion=event["detail-type"] == "Object Deleted",
+                anew=event["detail"].get("anew") is True,
+            )
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InvalidInputError(f"the message is no event of an image: {error!r}") from error
 
     def is_of(self, etag: str, version_id: str | None) -> bool:
         """Tell whether the event announced this very version."""

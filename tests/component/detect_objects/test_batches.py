@@ -103,6 +103,23 @@ def test_what_is_given_up_lies_in_the_dead_letter_queue_with_its_reason(
     assert pipeline.store.keys("detections/") == []
 
 
+@pytest.mark.parametrize("foreign", [{}, {"detail": {"object": {}}}, {"detail": 1}, [], 7])
+def test_a_message_that_is_no_event_does_not_stop_the_others(pipeline: Pipeline, foreign: Any) -> None:
+    assert pipeline.handle(pipeline.upload(picture(), "images/a.jpg"), foreign) == ["message-1"]
+    assert pipeline.document("images/a.jpg")["status"] == "detected"
+
+
+def test_without_the_listing_every_document_is_looked_for(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def following(key: str, *, most: int) -> Any:
+        raise TransientError("list s3://the-bucket: SlowDown")
+
+    monkeypatch.setattr(pipeline.store, "following", following)
+    events = [pipeline.upload(picture(), f"images/{name}.jpg") for name in "abcd"]
+    assert pipeline.handle(*events) == []
+    assert pipeline.handle(*events) == []
+    assert len(pipeline.services.inference.images) == 4
+
+
 def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda self: app.RESERVED_MILLISECONDS - 1)
     assert pipeline.handle(pipeline.upload(picture())) == ["message-0"]
