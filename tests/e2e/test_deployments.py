@@ -133,7 +133,7 @@ def test_a_first_model_that_does_not_start_leaves_no_endpoint_and_the_next_one_m
 
     second = retrain(guarded)
     assert guarded.ended(second) == "deployed", guarded.json(f"runs/{second}/failure.json")
-    assert champion(guarded) == second
+    wait_for(f"{second} to be champion", lambda: champion(guarded) == second)
     wait_for("the image queue to open", lambda: queue_is_open(guarded))
 
 
