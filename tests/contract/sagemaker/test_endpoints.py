@@ -39,6 +39,7 @@ def served(aws) -> str:
 
 
 def test_the_container_answers_with_its_own_type_and_names_the_variant(aws, served):
+    """InvokeEndpoint, ContentType and InvokedProductionVariant: the container's type, and who answered."""
     answer = aws.ask(served, b"12345", ContentType="image/jpeg", Accept="application/json")
     assert answer["said"] == {
         "name": "from the artifact",
@@ -53,6 +54,7 @@ def test_the_container_answers_with_its_own_type_and_names_the_variant(aws, serv
 
 
 def test_the_container_s_custom_attributes_reach_who_asked(aws, served):
+    """InvokeEndpoint, CustomAttributes: the container's header is handed on."""
     assert "CustomAttributes" not in aws.ask(served, b"x")
     model = aws.model(aws.name("model"), environment={"ATTRIBUTES": "run_id=pets-0123456789"})
     name = aws.name("endpoint")
@@ -61,6 +63,7 @@ def test_the_container_s_custom_attributes_reach_who_asked(aws, served):
 
 
 def test_what_the_container_refuses_is_a_model_error_with_its_status_and_text(aws, served):
+    """InvokeEndpoint, ModelError: HTTP 424 with OriginalStatusCode and OriginalMessage."""
     for status, side in ((415, "client"), (503, "server")):
         with pytest.raises(ClientError, match=f"Received {side} error") as refused:
             aws.ask(served, b"status %d" % status)
@@ -71,6 +74,7 @@ def test_what_the_container_refuses_is_a_model_error_with_its_status_and_text(aw
 
 
 def test_a_body_may_have_six_mebibytes_and_no_byte_more(aws, served):
+    """InvokeEndpoint, Body: 6,291,456 bytes at most."""
     assert aws.ask(served, b"x" * 6_291_456)["said"]["bytes"] == 6_291_456
     with pytest.raises(ClientError) as refused:
         aws.ask(served, b"x" * 6_291_457)
@@ -78,12 +82,14 @@ def test_a_body_may_have_six_mebibytes_and_no_byte_more(aws, served):
 
 
 def test_a_missing_endpoint_is_a_validation_error(aws):
+    """InvokeEndpoint, ValidationError: an endpoint that isn't there is the request's fault."""
     with pytest.raises(ClientError, match=r"Endpoint nowhere of account 000000000000 not found\.") as refused:
         aws.ask("nowhere")
     assert refused.value.response["Error"]["Code"] == "ValidationError"
 
 
 def test_a_crashed_container_is_started_again(aws, served):
+    """Use Your Own Inference Code with Hosting Services: a container that ends is restarted."""
     with pytest.raises(ClientError) as refused:
         aws.ask(served, b"crash")
     assert refused.value.response["Error"]["Code"] == "ModelError"
@@ -97,6 +103,7 @@ def test_a_crashed_container_is_started_again(aws, served):
 
 
 def test_an_update_moves_the_traffic_without_a_gap(aws, events):
+    """UpdateEndpoint: the new fleet takes over with no loss of availability."""
     name = aws.name("endpoint")
     old = aws.config(aws.name("config"), aws.model(aws.name("model"), environment={"NAME": "old"}))
     new = aws.config(aws.name("config"), aws.model(aws.name("model"), environment={"NAME": "new"}))
@@ -127,6 +134,7 @@ def test_an_update_moves_the_traffic_without_a_gap(aws, events):
 
 
 def test_an_update_that_never_gets_healthy_is_rolled_back(aws, events):
+    """DescribeEndpoint, EndpointStatus RollingBack: InService again with the configuration before."""
     name = aws.name("endpoint")
     old = aws.config(aws.name("config"), aws.model(aws.name("model"), environment={"NAME": "old"}))
     new = aws.config(aws.name("config"), aws.model(aws.name("model"), environment={"EXIT_AT_START": "yes"}))
@@ -140,6 +148,7 @@ def test_an_update_that_never_gets_healthy_is_rolled_back(aws, events):
 
 
 def test_a_container_that_never_gets_healthy_fails_the_creation(aws, events):
+    """DescribeEndpoint, EndpointStatus Failed: DeleteEndpoint is the only operation left."""
     model = aws.model(aws.name("model"), environment={"EXIT_AT_START": "yes"})
     name = aws.name("endpoint")
     endpoint = aws.endpoint(name, aws.config(aws.name("config"), model))
@@ -157,6 +166,7 @@ def test_a_container_that_never_gets_healthy_fails_the_creation(aws, events):
 
 
 def test_an_artifact_with_a_path_that_leads_out_fails_the_creation(aws):
+    """docs/embedded-cloud.md: an archive can't write outside of its container's folder."""
     model = aws.model(aws.name("model"), data=artifact(aws, "artifacts/evil.tar.gz", **{"../evil": b"x"}))
     endpoint = aws.endpoint(aws.name("endpoint"), aws.config(aws.name("config"), model))
     assert endpoint["EndpointStatus"] == "Failed"
@@ -164,6 +174,7 @@ def test_an_artifact_with_a_path_that_leads_out_fails_the_creation(aws):
 
 
 def test_an_endpoint_under_change_takes_no_other_change(aws):
+    """UpdateEndpoint; DeleteEndpoint: refused while the endpoint is being changed."""
     name = aws.name("endpoint")
     config = aws.config(aws.name("config"), aws.model(aws.name("model"), environment={"SICK": "for now"}))
     aws["sagemaker"].create_endpoint(EndpointName=name, EndpointConfigName=config)
@@ -177,6 +188,7 @@ def test_an_endpoint_under_change_takes_no_other_change(aws):
 
 
 def test_a_deleted_endpoint_is_gone_and_says_so_only_once(aws, events):
+    """DeleteEndpoint: DELETING is the last event."""
     name = aws.name("endpoint")
     aws.endpoint(name, aws.config(aws.name("config"), aws.model(aws.name("model"))))
     aws["sagemaker"].delete_endpoint(EndpointName=name)
@@ -191,6 +203,7 @@ def test_a_deleted_endpoint_is_gone_and_says_so_only_once(aws, events):
 
 
 def test_the_model_and_the_config_may_go_while_the_endpoint_serves(aws):
+    """DeleteModel; DeleteEndpointConfig: what runs is not changed by it."""
     name, config = aws.name("endpoint"), aws.name("config")
     model = aws.model(aws.name("model"), environment={"NAME": "kept"})
     aws.endpoint(name, aws.config(config, model))
@@ -202,6 +215,7 @@ def test_the_model_and_the_config_may_go_while_the_endpoint_serves(aws):
 
 
 def test_variants_share_the_traffic_and_can_be_asked_by_name(aws):
+    """ProductionVariant, InitialVariantWeight; InvokeEndpoint, TargetVariant."""
     first = aws.model(aws.name("model"), environment={"NAME": "first"})
     second = aws.model(aws.name("model"), environment={"NAME": "second"})
     name = aws.name("endpoint")
@@ -213,6 +227,7 @@ def test_variants_share_the_traffic_and_can_be_asked_by_name(aws):
 
 
 def test_duplicates_are_refused_by_arn(aws, served):
+    """CreateModel; CreateEndpointConfig; CreateEndpoint: names are unique."""
     model = aws.model(aws.name("model"))
     config = aws.config(aws.name("config"), model)
     with pytest.raises(ClientError, match="Cannot create already existing model"):

@@ -56,7 +56,7 @@ def test_a_used_up_quota_is_named_with_its_instance_type(aws, control):
 
 
 def test_only_the_root_user_has_control(aws):
-    """The embedded cloud's own operations are no part of SageMaker: roles and users can't call them."""
+    """docs/embedded-cloud.md: this cloud's own operations are its root user's alone."""
     user = aws["iam"].create_user(UserName=aws.name("user"))["User"]["UserName"]
     key = aws["iam"].create_access_key(UserName=user)["AccessKey"]
     client = aws.client("sagemaker", key["AccessKeyId"], key["SecretAccessKey"])

@@ -12,6 +12,7 @@ def models(aws) -> list[str]:
 
 
 def test_newest_first_unless_told_otherwise(aws, models):
+    """ListTrainingJobs, SortBy and SortOrder: by CreationTime unless told otherwise."""
     listed = aws["sagemaker"].list_models(NameContains="listed")["Models"]
     assert [model["ModelName"] for model in listed] == models[::-1]
     listed = aws["sagemaker"].list_models(NameContains="listed", SortBy="Name", SortOrder="Ascending")["Models"]
@@ -19,6 +20,7 @@ def test_newest_first_unless_told_otherwise(aws, models):
 
 
 def test_pages_go_on_by_token(aws, models):
+    """ListTrainingJobs, NextToken: a response that is truncated has one."""
     pages = (
         aws["sagemaker"].get_paginator("list_models").paginate(NameContains="listed", PaginationConfig={"PageSize": 2})
     )
@@ -26,6 +28,7 @@ def test_pages_go_on_by_token(aws, models):
 
 
 def test_jobs_are_filtered_by_status(aws):
+    """ListTrainingJobs, StatusEquals."""
     name = aws.name("failing")
     aws.trained(name, HyperParameters={"exit": "1"})
     for status, found in (("Failed", [name]), ("Completed", [])):
@@ -34,11 +37,13 @@ def test_jobs_are_filtered_by_status(aws):
 
 
 def test_a_filter_that_is_not_there_is_refused(aws):
+    """docs/embedded-cloud.md: a filter that isn't implemented is refused by name."""
     with pytest.raises(ClientError, match="the filter WarmPoolStatusEquals"):
         aws["sagemaker"].list_training_jobs(WarmPoolStatusEquals="InUse")
 
 
 def test_tags_of_a_creation_can_be_read_changed_and_removed(aws):
+    """AddTags; ListTags; DeleteTags: by the resource's ARN."""
     name = aws.name("tagged")
     aws["sagemaker"].create_model(
         ModelName=name,

@@ -59,7 +59,7 @@ def test_a_package_waits_for_approval_unless_it_is_said(aws, group):
 
 
 def test_every_change_sends_an_event_that_names_what_was_updated(aws, group, events):
-    """Events that SageMaker sends to EventBridge, "model package state change": on creation and on every edit."""
+    """Events that SageMaker sends to EventBridge, model package state change: on creation and on every edit."""
     arn = package(aws, group, CustomerMetadataProperties={"run": "pets-1"})
     aws["sagemaker"].update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="ok")
     aws["sagemaker"].update_model_package(ModelPackageArn=arn, CustomerMetadataProperties={"seen": "yes"})
@@ -121,13 +121,13 @@ def test_a_group_is_known_by_name_and_by_arn(aws, group):
 
 
 def test_packages_outside_of_groups_are_refused_by_name(aws):
-    """CreateModelPackage without a group makes an unversioned package, which is not here."""
+    """CreateModelPackage, ModelPackageName: without a group it makes an unversioned package, which is not here."""
     with pytest.raises(ClientError, match="doesn't support CreateModelPackage's ModelPackageName"):
         aws["sagemaker"].create_model_package(ModelPackageName="alone", InferenceSpecification=SPECIFICATION)
 
 
 def test_cloudformation_makes_retags_and_removes_a_group(aws):
-    """CloudFormation's AWS::SageMaker::ModelPackageGroup: Ref gives the ARN; tags change in place."""
+    """AWS::SageMaker::ModelPackageGroup: Ref gives the ARN; tags change in place."""
     name, stack = aws.name("stacked"), aws.name("stack")
 
     def template(value: str) -> str:

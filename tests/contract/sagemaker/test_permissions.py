@@ -48,6 +48,7 @@ def refused(call, *, action: str, resource: str) -> None:
 
 
 def test_an_operation_is_allowed_on_the_resources_that_the_policy_names(aws, user):
+    """Service Authorization Reference, CreateTrainingJob: the job is the resource, tags need AddTags."""
     mine, other = aws.name("dropspot-a"), aws.name("dropspot-b")
     pass_role = allow("iam:PassRole", aws.role, StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
     client = user("sagemaker", allow("sagemaker:CreateTrainingJob", f"{ARN}:training-job/dropspot-a*"), pass_role)
@@ -66,12 +67,14 @@ def test_an_operation_is_allowed_on_the_resources_that_the_policy_names(aws, use
 
 
 def test_a_role_must_be_passed_on_by_right(aws, user):
+    """Service Authorization Reference, CreateTrainingJob: iam:PassRole for the job's role."""
     client = user("sagemaker", allow("sagemaker:*", "*"))
     request = aws.training_request(aws.name("train"))
     refused(lambda: client.create_training_job(**request), action="iam:PassRole", resource=aws.role)
 
 
 def test_an_update_needs_the_right_to_the_config_as_well(aws, user):
+    """Service Authorization Reference, CreateEndpoint: the configuration is a resource as well."""
     client = user("sagemaker", allow("sagemaker:CreateEndpoint", f"{ARN}:endpoint/*"))
     refused(
         lambda: client.create_endpoint(EndpointName="e", EndpointConfigName="c"),
@@ -81,6 +84,7 @@ def test_an_update_needs_the_right_to_the_config_as_well(aws, user):
 
 
 def test_invoking_needs_the_right_to_the_endpoint(aws, user):
+    """Service Authorization Reference, InvokeEndpoint: the endpoint is the resource."""
     client = user("sagemaker-runtime", allow("sagemaker:InvokeEndpoint", f"{ARN}:endpoint/mine"))
     refused(
         lambda: client.invoke_endpoint(EndpointName="yours", Body=b"x"),
@@ -93,6 +97,7 @@ def test_invoking_needs_the_right_to_the_endpoint(aws, user):
 
 @pytest.mark.parametrize("service", ["lambda.amazonaws.com", None])
 def test_a_role_that_the_service_may_not_assume_is_refused(aws, service):
+    """SageMaker Roles: the role must trust sagemaker.amazonaws.com."""
     arn = "arn:aws:iam::000000000000:role/none"
     if service:
         arn = role_for(aws, aws.name("role"), allow("s3:*", "*"), service=service)
@@ -101,6 +106,7 @@ def test_a_role_that_the_service_may_not_assume_is_refused(aws, service):
 
 
 def test_a_job_reads_only_what_its_role_may_read(aws):
+    """SageMaker Roles: the job reads under its own role, whoever started it."""
     aws.put("secret/data.rec")
     role = role_for(aws, aws.name("role"), allow("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"))
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/secret/"}}
@@ -115,6 +121,7 @@ def piped(uri: str, **source: object) -> list[dict[str, object]]:
 
 
 def test_a_pipe_brings_only_what_the_jobs_role_may_list_and_read(aws):
+    """SageMaker Roles: in Pipe mode too."""
     aws.put("piped-secret/data.rec")
     listing, reading = allow("s3:ListBucket", f"arn:aws:s3:::{BUCKET}"), allow("s3:GetObject", "*")
     reasons = {
@@ -133,6 +140,7 @@ def test_a_pipe_brings_only_what_the_jobs_role_may_list_and_read(aws):
 
 
 def test_an_augmented_manifest_brings_only_the_objects_that_the_jobs_role_may_read(aws):
+    """SageMaker Roles: what a manifest refers to is read under the job's role."""
     aws.put("referred/open/a.jpg")
     aws.put("referred/secret/b.jpg")
     for name in ("open/a.jpg", "secret/b.jpg"):
@@ -159,6 +167,7 @@ def test_an_augmented_manifest_brings_only_the_objects_that_the_jobs_role_may_re
 
 
 def test_a_job_reads_what_a_manifest_file_lists_object_by_object(aws):
+    """SageMaker Roles: what a manifest lists needs no right to list the prefix."""
     name = aws.name("prep")
     for key in ("listed/open/a.txt", "listed/secret/b.txt"):
         aws.put(key)
@@ -179,6 +188,7 @@ def test_a_job_reads_what_a_manifest_file_lists_object_by_object(aws):
 
 
 def test_a_job_writes_only_where_its_role_may_write(aws):
+    """SageMaker Roles: outputs are written under the job's role."""
     role = role_for(aws, aws.name("role"), allow("s3:GetObject", "*"))
     job = aws.trained(aws.name("train"), RoleArn=role)
     assert job["TrainingJobStatus"] == "Failed"

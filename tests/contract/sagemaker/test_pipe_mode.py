@@ -71,6 +71,7 @@ def pairs(tmp_path, stream: bytes) -> list[tuple[bytes, object]]:
 
 
 def test_the_objects_bytes_come_in_the_keys_order(aws):
+    """Channel, InputMode Pipe: the objects below the prefix, one after another."""
     for name, body in (("b.rec", b"second"), ("a.rec", b"first "), ("c/d.rec", b""), ("e.rec", b" last")):
         aws.put(f"piped/train/{name}", body)
     aws.put("piped/validation/only.rec", bytes(range(256)) * 4096)  # more than a pipe holds
@@ -94,6 +95,7 @@ def test_the_objects_bytes_come_in_the_keys_order(aws):
 
 
 def test_the_jobs_input_mode_holds_for_a_channel_that_has_none(aws):
+    """Channel, InputMode: optional, TrainingInputMode holds otherwise."""
     aws.put("mixed/train.rec", b"records")
     specification = aws.training_request("any")["AlgorithmSpecification"] | {"TrainingInputMode": "Pipe"}
     piped, staged = channel("train", "mixed/"), channel("validation", "mixed/", InputMode="File")
@@ -108,6 +110,7 @@ def test_the_jobs_input_mode_holds_for_a_channel_that_has_none(aws):
 
 
 def test_wrapped_objects_are_one_record_each(aws, tmp_path):
+    """Channel, RecordWrapperType RecordIO: each object becomes a record."""
     bodies = [b"abc", b"", b"1234" + MAGIC + b"5678" + MAGIC, b"x" + MAGIC]
     for number, body in enumerate(bodies):
         aws.put(f"wrapped/{number}.jpg", body)
@@ -117,6 +120,7 @@ def test_wrapped_objects_are_one_record_each(aws, tmp_path):
 
 
 def test_every_epoch_has_its_pipe_whether_the_one_before_was_read_to_its_end_or_not(aws):
+    """How Amazon SageMaker Provides Training Information: one named pipe per epoch, numbered from 0."""
     body = b"0123456789" * 100_000
     aws.put("epochs/train.rec", body)
     came = read(aws, channel("train", "epochs/"), train=[-1, 10, 200_000, -1])
@@ -124,6 +128,7 @@ def test_every_epoch_has_its_pipe_whether_the_one_before_was_read_to_its_end_or_
 
 
 def test_an_augmented_manifest_brings_the_named_attributes_of_each_line(aws, tmp_path):
+    """S3DataSource, AttributeNames: those attributes of every line, in that order."""
     key, pictures = put_pictures(aws, 3)
     came = read(aws, augmented("train", key), train=[-1, -1])
     assert pairs(tmp_path, came["train_0"]) == pictures
@@ -131,6 +136,7 @@ def test_an_augmented_manifest_brings_the_named_attributes_of_each_line(aws, tmp
 
 
 def test_attributes_come_in_the_order_of_their_names_and_as_text(aws, tmp_path):
+    """S3DataSource, AttributeNames: the order is the request's."""
     aws.put("one.jpg", b"the picture")
     line = {
         "a": {"k": [1, 2.5]},
@@ -148,6 +154,7 @@ def test_attributes_come_in_the_order_of_their_names_and_as_text(aws, tmp_path):
 
 
 def test_without_records_the_attributes_follow_one_another(aws):
+    """Channel, RecordWrapperType None: the bytes follow one another."""
     aws.put("bare.jpg", b"picture")
     key = put_manifest(aws, {"source-ref": f"s3://{BUCKET}/bare.jpg", "bounding-box": 1})
     bare = augmented("train", key) | {"RecordWrapperType": "None"}
@@ -155,6 +162,7 @@ def test_without_records_the_attributes_follow_one_another(aws):
 
 
 def test_a_seed_shuffles_lines_and_keys_anew_for_each_epoch_and_alike_for_each_job(aws, tmp_path):
+    """ShuffleConfig, Seed: shuffled at the start of every epoch, the same way for the same seed."""
     key, pictures = put_pictures(aws, 12)
     for number in range(12):
         aws.put(f"shuffled/{number:02}", b"%02d" % number)
@@ -193,6 +201,7 @@ def failed(aws, *channels: dict[str, object], **changes: object) -> str:
     ],
 )
 def test_a_line_that_cannot_be_used_fails_the_job_by_its_number(aws, line, problem):
+    """Augmented Manifest Files for Training Jobs: each line is a complete JSON object with the attributes."""
     good = {"source-ref": "s3://contract-bucket/a.jpg", "bounding-box": {}}
     key = put_manifest(aws, good, line)
     reason = failed(aws, augmented("train", key))
@@ -201,6 +210,7 @@ def test_a_line_that_cannot_be_used_fails_the_job_by_its_number(aws, line, probl
 
 
 def test_a_missing_object_fails_the_job_while_the_container_reads(aws):
+    """DescribeTrainingJob, FailureReason: ClientError for data that can't be had."""
     key, _ = put_pictures(aws, 1)
     body = aws.get(key)
     aws.put(key, body + b'\n{"source-ref": "s3://contract-bucket/none.jpg", "bounding-box": {}}')
@@ -210,7 +220,7 @@ def test_a_missing_object_fails_the_job_while_the_container_reads(aws):
 
 
 def test_a_container_that_trains_on_what_came_before_the_error_does_not_complete(aws):
-    """Nor is it waited for: it would sleep for a minute."""
+    """DescribeTrainingJob, FailureReason: nor is it waited for, it would sleep for a minute."""
     key = put_manifest(aws, {"source-ref": f"s3://{BUCKET}/none.jpg", "bounding-box": {}})
     hyperparameters = {"pipes": '{"train": [-1]}', "sleep": "60"}
     assert "NoSuchKey" in failed(aws, augmented("train", key), HyperParameters=hyperparameters)
@@ -218,15 +228,18 @@ def test_a_container_that_trains_on_what_came_before_the_error_does_not_complete
 
 @pytest.mark.parametrize("lines", [(), (b"", b" ")])
 def test_an_empty_manifest_fails_the_job(aws, lines):
+    """Augmented Manifest Files for Training Jobs: a manifest has lines."""
     key = put_manifest(aws, *lines)
     assert failed(aws, augmented("train", key)).endswith(f"the augmented manifest s3://{BUCKET}/{key} has no line")
 
 
 def test_nothing_under_the_prefix_fails_the_job(aws):
+    """DescribeTrainingJob, FailureReason: no S3 objects under the prefix."""
     assert "No S3 objects found under S3 URL" in failed(aws, channel("train", "nothing/here/"))
 
 
 def test_a_pipe_that_nobody_reads_holds_nothing_up(aws):
+    """How Amazon SageMaker Provides Training Information: a container need not read every channel."""
     aws.put("unread/train.rec")
     job = aws.trained(aws.name("train"), InputDataConfig=[channel("train", "unread/")])
     assert job["TrainingJobStatus"] == "Completed"
@@ -234,6 +247,7 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(aws):
 
 @pytest.mark.parametrize("taken", [-1, 10])
 def test_the_runtime_limit_ends_a_job_whose_pipe_is_open(aws, taken):
+    """StoppingCondition, MaxRuntimeInSeconds: also while a pipe is read."""
     aws.put("limited/train.rec", bytes(1_000_000))
     job = aws.trained(
         aws.name("train"),
@@ -246,6 +260,7 @@ def test_the_runtime_limit_ends_a_job_whose_pipe_is_open(aws, taken):
 
 @pytest.mark.parametrize("orders", ['{"train": [10]}', "{}"])
 def test_a_stopped_job_ends_while_its_pipe_waits(aws, orders):
+    """StopTrainingJob: also while a pipe is read."""
     name = aws.name("train")
     aws.put("stopped/train.rec", bytes(1_000_000))
     aws.train(name, InputDataConfig=[channel("train", "stopped/")], HyperParameters={"pipes": orders, "sleep": "30"})

@@ -27,6 +27,7 @@ def described(aws, name):
 
 
 def test_inputs_come_in_by_prefix_and_outputs_go_out_at_the_end(aws):
+    """CreateProcessingJob: ProcessingS3Input with S3Prefix, ProcessingS3Output at EndOfJob."""
     name = aws.name("prep")
     aws.put("in1/a b+c é%.txt", b"hello")
     aws.put("in1/deep/er.txt", b"there")
@@ -50,6 +51,7 @@ def test_inputs_come_in_by_prefix_and_outputs_go_out_at_the_end(aws):
 
 
 def test_a_single_object_is_an_input_too(aws):
+    """ProcessingS3Input, S3Uri: a prefix that is one object's key."""
     name = aws.name("prep")
     aws.put("in2/plan.json", b"{}")
     aws.put("in2/plan.json.bak", b"not asked for, but its key begins the same")
@@ -69,6 +71,7 @@ def listed(uri: str) -> list[dict[str, object]]:
 
 
 def test_a_manifest_file_brings_in_what_it_lists_below_its_prefix(aws):
+    """ProcessingS3Input, S3DataType ManifestFile: keys below the manifest's prefix."""
     name = aws.name("prep")
     for key in ("in6/a b+c é%.txt", "in6/deep/er.txt", "in6/deep/left.txt"):
         aws.put(key, key.encode())
@@ -85,6 +88,7 @@ def test_a_manifest_file_brings_in_what_it_lists_below_its_prefix(aws):
 
 
 def test_a_suffix_is_appended_to_the_prefix_as_it_stands(aws):
+    """S3DataSource, S3Uri of a manifest: prefix and suffix are put together as they stand."""
     name = aws.name("prep")
     aws.put("in7/part-1/a.txt", b"one")
     aws.put("lists/in7.json", json.dumps([{"prefix": f"s3://{BUCKET}/in7/part-"}, "1/a.txt"]).encode())
@@ -112,6 +116,7 @@ def test_a_suffix_is_appended_to_the_prefix_as_it_stands(aws):
     ],
 )
 def test_a_manifest_file_that_cannot_be_followed_fails_the_job(aws, manifest, said):
+    """DescribeProcessingJob, FailureReason: a manifest that is none."""
     name = aws.name("prep")
     if manifest is not None:
         aws.put(f"lists/{name}.json", manifest)
@@ -122,6 +127,7 @@ def test_a_manifest_file_that_cannot_be_followed_fails_the_job(aws, manifest, sa
 
 
 def test_a_processing_input_is_no_augmented_manifest(aws):
+    """ProcessingS3Input, S3DataType: ManifestFile or S3Prefix."""
     inputs = listed(f"s3://{BUCKET}/lists/in6.json")
     inputs[0]["S3Input"]["S3DataType"] = "AugmentedManifestFile"
     with pytest.raises(ClientError, match=r"enum value set: \[ManifestFile, S3Prefix\]"):
@@ -129,6 +135,7 @@ def test_a_processing_input_is_no_augmented_manifest(aws):
 
 
 def test_the_environment_of_the_request_reaches_the_container(aws):
+    """CreateProcessingJob, Environment."""
     name, uri = aws.name("prep"), f"s3://{BUCKET}/datasets/été pets/"
     aws.processing(
         name, Environment={"ECHO": "WHERE", "WHERE": uri}, ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out8")
@@ -138,6 +145,7 @@ def test_the_environment_of_the_request_reaches_the_container(aws):
 
 
 def test_a_failed_container_leaves_its_message_and_no_output(aws):
+    """DescribeProcessingJob, ExitMessage: what the container wrote to /opt/ml/output/message."""
     name = aws.name("prep")
     aws.processing(
         name, Environment={"FAIL": "No annotation was found."}, ProcessingOutputConfig=wanted(f"s3://{BUCKET}/out3")
@@ -150,6 +158,7 @@ def test_a_failed_container_leaves_its_message_and_no_output(aws):
 
 
 def test_an_input_without_objects_fails_the_job_by_name(aws):
+    """DescribeProcessingJob, FailureReason: no S3 objects under the prefix."""
     name = aws.name("prep")
     aws.processing(name, ProcessingInputs=given(f"s3://{BUCKET}/nothing/here/"))
     job = described(aws, name)
@@ -158,6 +167,7 @@ def test_an_input_without_objects_fails_the_job_by_name(aws):
 
 
 def test_a_key_that_leads_out_of_the_folder_fails_the_job(aws):
+    """docs/embedded-cloud.md: a key can't write outside of its container's folder."""
     name = aws.name("prep")
     aws.put("in4/../../escape.txt")
     aws.processing(name, ProcessingInputs=given(f"s3://{BUCKET}/in4/"))
@@ -165,18 +175,21 @@ def test_a_key_that_leads_out_of_the_folder_fails_the_job(aws):
 
 
 def test_an_unknown_image_fails_the_job_by_name(aws):
+    """docs/embedded-cloud.md: three image names are known."""
     name = aws.name("prep")
     aws.processing(name, AppSpecification={"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/other:1"})
     assert "123456789012.dkr.ecr.us-east-1.amazonaws.com/other:1" in described(aws, name)["FailureReason"]
 
 
 def test_a_job_over_its_time_is_stopped(aws):
+    """ProcessingStoppingCondition, MaxRuntimeInSeconds."""
     name = aws.name("prep")
     aws.processing(name, Environment={"SLEEP": "30"}, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert described(aws, name)["ProcessingJobStatus"] == "Stopped"
 
 
 def test_a_job_can_be_stopped_once(aws, events):
+    """StopProcessingJob: Stopping, then Stopped."""
     name = aws.name("prep")
     aws.processing(name, Environment={"SLEEP": "30"})
     time.sleep(0.3)
@@ -190,6 +203,7 @@ def test_a_job_can_be_stopped_once(aws, events):
 
 
 def test_a_name_is_never_free_again(aws):
+    """CreateProcessingJob, ResourceInUse: names are unique for good."""
     name = aws.name("prep")
     aws.processing(name)
     described(aws, name)
@@ -199,6 +213,7 @@ def test_a_name_is_never_free_again(aws):
 
 
 def test_the_output_is_in_the_log(aws):
+    """Log Groups and Streams that Amazon SageMaker Sends to Amazon CloudWatch Logs: /aws/sagemaker/ProcessingJobs."""
     name = aws.name("prep")
     aws.processing(name)
     described(aws, name)
@@ -206,6 +221,7 @@ def test_the_output_is_in_the_log(aws):
 
 
 def test_the_event_has_the_documented_shape(aws, events):
+    """Events that SageMaker sends to EventBridge, processing job state change: enumerations in upper case."""
     name = aws.name("prep")
     aws.put("in5/a.txt")
     aws.processing(
@@ -228,5 +244,6 @@ def test_the_event_has_the_documented_shape(aws, events):
 
 @pytest.mark.parametrize("path", ["/tmp/x", "/opt/ml/processing", "/opt/ml/processing/../model"])
 def test_local_paths_are_below_the_processing_folder(aws, path):
+    """ProcessingS3Input, LocalPath: below /opt/ml/processing."""
     with pytest.raises(ClientError, match="LocalPath"):
         aws.processing(aws.name("prep"), ProcessingInputs=given(f"s3://{BUCKET}/in1/", path))

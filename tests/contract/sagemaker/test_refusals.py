@@ -23,6 +23,7 @@ def code_and_message(refused) -> tuple[str, str]:
 
 
 def test_a_missing_member_must_not_be_null(aws):
+    """CreateTrainingJob: required members."""
     with pytest.raises(ClientError) as refused:
         aws["sagemaker"].create_training_job(TrainingJobName="x")
     code, message = code_and_message(refused)
@@ -35,6 +36,7 @@ def test_a_missing_member_must_not_be_null(aws):
 
 @pytest.mark.parametrize("member", ["AlgorithmSpecification", "ResourceConfig", "StoppingCondition"])
 def test_a_training_job_needs_what_its_model_leaves_open(aws, member):
+    """CreateTrainingJob: what a job with instances needs."""
     request = aws.training_request(aws.name("refused"))
     del request[member]
     with pytest.raises(ClientError, match=f"{member} must be given"):
@@ -82,6 +84,7 @@ def test_a_training_job_needs_what_its_model_leaves_open(aws, member):
     ],
 )
 def test_constraints_of_the_model_hold(aws, changes, expected):
+    """CreateTrainingJob: lengths, patterns, enumerations and ranges of its members."""
     with pytest.raises(ClientError) as refused:
         aws["sagemaker"].create_training_job(**aws.training_request(aws.name("refused"), **changes))
     code, message = code_and_message(refused)
@@ -90,12 +93,14 @@ def test_constraints_of_the_model_hold(aws, changes, expected):
 
 
 def test_a_wrong_type_is_a_serialization_error(aws):
+    """CreateTrainingJob, HyperParameters: a map of texts."""
     with pytest.raises(ClientError, match=r"hyperParameters\.epochs\.member must be string") as refused:
         call(aws, "CreateTrainingJob", aws.training_request("x", HyperParameters={"epochs": 3}))
     assert code_and_message(refused)[0] == "SerializationException"
 
 
 def test_a_misspelt_parameter_is_refused(aws):
+    """docs/embedded-cloud.md: an unknown parameter is refused, as botocore's client does."""
     with pytest.raises(ClientError, match=r"Unknown parameter 'stoppingCondition\.maxRuntimeInSecond'"):
         call(aws, "CreateTrainingJob", aws.training_request("x", StoppingCondition={"MaxRuntimeInSecond": 3}))
 
@@ -113,6 +118,7 @@ def test_a_misspelt_parameter_is_refused(aws):
     ],
 )
 def test_a_parameter_that_has_no_effect_here_is_refused_by_name(aws, changes, named):
+    """docs/embedded-cloud.md: nothing is accepted and ignored."""
     with pytest.raises(ClientError, match="The embedded cloud doesn't support CreateTrainingJob's") as refused:
         aws.train(aws.name("refused"), **changes)
     assert named in str(refused.value)
@@ -130,6 +136,7 @@ def test_a_parameter_that_has_no_effect_here_is_refused_by_name(aws, changes, na
     ],
 )
 def test_what_only_a_pipe_carries_is_refused_elsewhere(aws, mode, changes, message):
+    """S3DataSource, AugmentedManifestFile; Channel, RecordWrapperType: in Pipe mode alone."""
     with pytest.raises(ClientError, match=message):
         aws.train(aws.name("refused"), InputDataConfig=[channel(**changes, InputMode=mode)])
     specification = aws.training_request("any")["AlgorithmSpecification"] | {"TrainingInputMode": mode}
@@ -139,11 +146,13 @@ def test_what_only_a_pipe_carries_is_refused_elsewhere(aws, mode, changes, messa
 
 @pytest.mark.parametrize("changes", [{"S3DataType": "AugmentedManifestFile"}, {"AttributeNames": ["source-ref"]}])
 def test_attributes_are_named_of_augmented_manifests_and_of_nothing_else(aws, changes):
+    """S3DataSource, AttributeNames: for AugmentedManifestFile."""
     with pytest.raises(ClientError, match="channel train must have AttributeNames if, and only if"):
         aws.train(aws.name("refused"), InputDataConfig=[channel(**changes, InputMode="Pipe")])
 
 
 def test_an_operation_that_is_not_there_is_refused_by_name(aws):
+    """docs/embedded-cloud.md: an operation that isn't there answers as an unknown operation."""
     with pytest.raises(ClientError, match="CreateAutoMLJobV2") as refused:
         call(aws, "CreateAutoMLJobV2", {})
     assert code_and_message(refused)[0] == "UnknownOperationException"
@@ -185,6 +194,7 @@ def test_an_operation_that_is_not_there_is_refused_by_name(aws):
     ],
 )
 def test_what_is_missing_is_named(aws, operation, request_, code, message):
+    """DescribeTrainingJob; DescribeModel; DescribeEndpoint: each kind's own words for what isn't there."""
     with pytest.raises(ClientError) as refused:
         getattr(aws["sagemaker"], operation)(**request_)
     assert code_and_message(refused)[0] == code
@@ -192,11 +202,13 @@ def test_what_is_missing_is_named(aws, operation, request_, code, message):
 
 
 def test_a_config_needs_its_models(aws):
+    """CreateEndpointConfig, ProductionVariants: of models that exist."""
     with pytest.raises(ClientError, match="Could not find model"):
         aws.config(aws.name("config"), "no-such-model")
 
 
 def test_a_model_needs_its_artifact(aws):
+    """CreateModel, ModelDataUrl: an object that the role can read."""
     with pytest.raises(ClientError, match=r"Could not access model data at s3://contract-bucket/none\.tar\.gz"):
         aws.model(aws.name("model"), data="s3://contract-bucket/none.tar.gz")
 

@@ -26,6 +26,7 @@ def unpacked(aws, uri: str) -> dict[str, bytes]:
 
 
 def test_channels_and_configuration_go_in_and_archives_come_out(aws):
+    """How Amazon SageMaker Provides Training Information: /opt/ml/input; model.tar.gz and output.tar.gz."""
     name = aws.name("train")
     aws.put("channels/train/train.rec", b"records")
     aws.put("channels/validation/validation.rec", b"records")
@@ -47,6 +48,7 @@ def test_channels_and_configuration_go_in_and_archives_come_out(aws):
 
 
 def test_pictures_and_their_annotations_are_four_channels_in_file_mode(aws):
+    """Object Detection - MXNet: four channels of one content type."""
     names = ("train", "train_annotation", "validation", "validation_annotation")
     for name in names:
         aws.put(f"image-format/{name}/{name}.{'json' if 'annotation' in name else 'jpg'}")
@@ -73,6 +75,7 @@ def test_pictures_and_their_annotations_are_four_channels_in_file_mode(aws):
 
 
 def test_the_way_is_told_by_secondary_statuses(aws, events):
+    """DescribeTrainingJob, SecondaryStatusTransitions."""
     name = aws.name("train")
     job = aws.trained(name)
     statuses = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
@@ -84,6 +87,7 @@ def test_the_way_is_told_by_secondary_statuses(aws, events):
 
 
 def test_metrics_are_the_last_values_that_the_expressions_find(aws):
+    """DescribeTrainingJob, FinalMetricDataList: the last value of each metric."""
     definitions = [{"Name": "validation:mAP", "Regex": r"validation mAP <score>=\((\S+)\)"}]
     specification = aws.training_request("any")["AlgorithmSpecification"] | {"MetricDefinitions": definitions}
     job = aws.trained(aws.name("train"), AlgorithmSpecification=specification)
@@ -93,6 +97,7 @@ def test_metrics_are_the_last_values_that_the_expressions_find(aws):
 
 
 def test_the_built_in_algorithm_brings_its_own_metrics(aws):
+    """AlgorithmSpecification, MetricDefinitions: preset for SageMaker's own algorithms."""
     specification = {"TrainingImage": BUILT_IN, "TrainingInputMode": "File"}
     job = aws.trained(aws.name("train"), AlgorithmSpecification=specification)
     metrics = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
@@ -105,10 +110,12 @@ def test_the_built_in_algorithm_brings_its_own_metrics(aws):
 
 
 def test_other_images_have_no_metrics_of_their_own(aws):
+    """AlgorithmSpecification, MetricDefinitions: none unless they are given."""
     assert "FinalMetricDataList" not in aws.trained(aws.name("train"))
 
 
 def test_the_failure_file_is_the_reason(aws, events):
+    """How Amazon SageMaker Processes Training Output: the first 1,024 characters of /opt/ml/output/failure."""
     name = aws.name("train")
     job = aws.trained(name, HyperParameters={"failure": "learning_rate must be below 1." + "x" * 2000})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
@@ -120,17 +127,20 @@ def test_the_failure_file_is_the_reason(aws, events):
 
 
 def test_without_a_failure_file_the_exit_code_is_the_reason(aws):
+    """DescribeTrainingJob, FailureReason: AlgorithmError with the exit code."""
     job = aws.trained(aws.name("train"), HyperParameters={"exit": "7"})
     assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
 
 
 def test_an_output_that_cannot_be_kept_does_not_hide_why_the_job_failed(aws):
+    """DescribeTrainingJob, FailureReason: the first reason."""
     nowhere = {"S3OutputPath": "s3://no-such-bucket/models/"}
     job = aws.trained(aws.name("train"), HyperParameters={"exit": "7"}, OutputDataConfig=nowhere)
     assert job["FailureReason"] == "AlgorithmError: , exit code: 7"
 
 
 def test_the_runtime_limit_stops_the_job_and_keeps_the_model(aws):
+    """DescribeTrainingJob, SecondaryStatus MaxRuntimeExceeded: Stopped, with what the container saved."""
     name = aws.name("train")
     job = aws.trained(name, HyperParameters={"sleep": "30"}, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
@@ -138,6 +148,7 @@ def test_the_runtime_limit_stops_the_job_and_keeps_the_model(aws):
 
 
 def test_a_stopped_job_may_save_what_it_has(aws):
+    """StopTrainingJob: SIGTERM, and 120 seconds to save the model."""
     name = aws.name("train")
     aws.train(name, HyperParameters={"sleep": "30"})
     while aws["sagemaker"].describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
@@ -150,6 +161,7 @@ def test_a_stopped_job_may_save_what_it_has(aws):
 
 
 def test_checkpoints_are_brought_back_to_the_next_job(aws):
+    """CheckpointConfig: S3 and the local path are kept in step."""
     location = {"S3Uri": f"s3://{BUCKET}/checkpoints/{aws.name('kept')}"}
     prefix = location["S3Uri"].removeprefix(f"s3://{BUCKET}/") + "/"
     aws.trained(aws.name("train"), CheckpointConfig=location)
@@ -159,6 +171,7 @@ def test_checkpoints_are_brought_back_to_the_next_job(aws):
 
 
 def test_a_name_is_never_free_again(aws):
+    """CreateTrainingJob, ResourceInUse: names are unique for good."""
     name = aws.name("train")
     aws.trained(name, HyperParameters={"exit": "1"})
     with pytest.raises(ClientError) as refused:
@@ -175,11 +188,13 @@ def test_a_name_is_never_free_again(aws):
     ],
 )
 def test_spot_needs_a_wait_at_least_as_long_as_the_run(aws, spot, stopping):
+    """StoppingCondition, MaxWaitTimeInSeconds: equal to or greater than MaxRuntimeInSeconds."""
     with pytest.raises(ClientError, match="MaxWaitTimeInSeconds"):
         aws.train(aws.name("train"), EnableManagedSpotTraining=spot, StoppingCondition=stopping)
 
 
 def test_the_event_carries_its_times_as_strings_of_milliseconds(aws, events):
+    """Events that SageMaker sends to EventBridge, training job state change."""
     name = aws.name("train")
     aws.trained(name, HyperParameters={"epochs": "3"})
     event = events()[-1]

@@ -35,6 +35,7 @@ def model(aws) -> str:
 
 
 def test_every_object_below_the_prefix_gets_one_output(aws, model, events):
+    """CreateTransformJob, TransformOutput: <input>.out for each input."""
     aws.put("pictures/one.jpg", b"12345")
     aws.put("pictures/a b/tw+o.jpg", b"123")
     name = start(aws, model, "pictures/")
@@ -49,6 +50,7 @@ def test_every_object_below_the_prefix_gets_one_output(aws, model, events):
 
 
 def test_an_input_that_is_refused_fails_the_job_and_is_named_in_the_data_log(aws, model):
+    """DescribeTransformJob, FailureReason: see the job's logs, where the input is named."""
     aws.put("refused/bad.jpg", b"status 400")
     name = start(aws, model, "refused/")
     job = ended(aws, name)
@@ -59,6 +61,7 @@ def test_an_input_that_is_refused_fails_the_job_and_is_named_in_the_data_log(aws
 
 
 def test_a_server_error_is_tried_again_before_the_job_fails(aws, model):
+    """ModelClientConfig, InvocationsMaxRetries."""
     aws.put("broken/bad.jpg", b"status 500")
     name = start(aws, model, "broken/", ModelClientConfig={"InvocationsMaxRetries": 2})
     assert ended(aws, name)["FailureReason"] == "AlgorithmError: See job logs for more information"
@@ -67,18 +70,21 @@ def test_a_server_error_is_tried_again_before_the_job_fails(aws, model):
 
 
 def test_an_object_over_the_payload_limit_fails_the_job(aws, model):
+    """CreateTransformJob, MaxPayloadInMB."""
     aws.put("large/a.jpg", b"x" * (1024**2 + 1))
     job = ended(aws, start(aws, model, "large/", MaxPayloadInMB=1))
     assert "Too much data for max payload size" in job["FailureReason"]
 
 
 def test_a_container_that_never_gets_healthy_fails_the_job(aws):
+    """DescribeTransformJob, FailureReason: the ping health check."""
     model = aws.model(aws.name("model"), environment={"EXIT_AT_START": "yes"})
     aws.put("pictures/one.jpg", b"12345")
     assert "ping health check" in ended(aws, start(aws, model, "pictures/"))["FailureReason"]
 
 
 def test_a_job_can_be_stopped(aws, model):
+    """StopTransformJob."""
     aws.put("slow/a.jpg", b"sleep 1")
     aws.put("slow/b.jpg", b"sleep 1")
     aws.put("slow/c.jpg", b"sleep 1")
@@ -90,5 +96,6 @@ def test_a_job_can_be_stopped(aws, model):
 
 
 def test_a_missing_model_is_refused(aws):
+    """CreateTransformJob, ModelName: a model that exists."""
     with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker:us-east-1:000000000000:model/none"'):
         start(aws, "none", "pictures/")
