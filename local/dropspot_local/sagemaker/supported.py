@@ -85,6 +85,8 @@ HONOURED = {
         ProductionVariants=("VariantName ModelName InitialVariantWeight ContainerStartupHealthCheckTimeoutInSeconds"),
     ),
     "CreateEndpoint": _paths("EndpointName EndpointConfigName", Tags=_TAGS),
+    "ListTags": _paths("ResourceArn"),
+    "DescribeModelPackage": _paths("ModelPackageName"),
     "CreateModelPackageGroup": _paths("ModelPackageGroupName ModelPackageGroupDescription", Tags=_TAGS),
     "CreateModelPackage": _PACKAGE | _paths("ModelPackageGroupName ModelApprovalStatus ClientToken", Tags=_TAGS),
     "UpdateModelPackage": _PACKAGE_CHANGES
@@ -127,6 +129,8 @@ CARRIED = {
         ProductionVariants="InstanceType InitialInstanceCount VolumeSizeInGB ModelDataDownloadTimeoutInSeconds",
     ),
     "CreateEndpoint": _paths(""),
+    "ListTags": _paths(""),
+    "DescribeModelPackage": _paths(""),
     "CreateModelPackageGroup": _paths(""),
     "CreateModelPackage": _paths("SkipModelValidation"),
     "UpdateModelPackage": _paths(""),
@@ -152,17 +156,18 @@ ONLY: dict[str, set[Any]] = {
 }
 """The values that are implemented, for parameters of which only some are."""
 
-_SAME_AS_TRAINING = (
+_NOT_TUNED = (
     "TrainingJobName",
     "Tags",
     "HyperParameters",
     "CheckpointConfig",
     "AlgorithmSpecification.Container",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
 )
 """What a tuning job's definition of its training jobs hasn't got, or would share between them."""
 for _kept in (HONOURED, CARRIED):
     _kept["CreateHyperParameterTuningJob"] = {
-        f"TrainingJobDefinition.{path}" for path in _kept["CreateTrainingJob"] if not path.startswith(_SAME_AS_TRAINING)
+        f"TrainingJobDefinition.{path}" for path in _kept["CreateTrainingJob"] if not path.startswith(_NOT_TUNED)
     }
 HONOURED["CreateHyperParameterTuningJob"] |= _paths(
     "HyperParameterTuningJobName",
