@@ -35,11 +35,13 @@ def served_by(aws, **environment: str) -> str:
 
 
 @pytest.fixture
-def old(aws) -> tuple[str, str]:
+def old(aws) -> Iterator[tuple[str, str]]:
     """An endpoint in service, and the name of its configuration."""
     name, config = aws.name("endpoint"), served_by(aws, NAME="old")
     assert aws.endpoint(name, config)["EndpointStatus"] == "InService"
-    return name, config
+    yield name, config
+    aws.at_rest(name)
+    aws["sagemaker"].delete_endpoint(EndpointName=name)
 
 
 @contextmanager
