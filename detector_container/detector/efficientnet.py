@@ -5,7 +5,7 @@ The Lite variant has no squeeze-excite and ReLU6 throughout), after the publishe
 
 import mxnet as mx
 
-from detector.layers import Map, convolution, inverted_residual, relu, relu6
+from detector.layers import Map, convolution, inverted_residual, relu, relu6, widened
 
 # (repeats, kernel, stride of the first, expansion, output channels)
 _STAGES = (
@@ -26,20 +26,24 @@ DEVIATION = (58.395, 57.12, 57.375)
 
 
 def trunk(data: Map) -> dict[int, Map]:
-    """Return the last map of each stride: 8 (40 channels), 16 (112 channels) and 32 (320 channels) among them."""
+    """Return the last map of each stride: 8 (240 channels), 16 (672 channels) and 32 (320 channels) among them.
+
+    But for the coarsest that is what the block which halves the map's sides widens it to, as SSDLite takes it.
+    """
     current = relu6(convolution(data, "stem", 32, 3, 2), "stem_relu")
-    by_stride = {2: current}
+    by_stride = {}
     stride, block = 2, 0
     for repeats, kernel, first_stride, expansion, channels in _STAGES:
-        stride *= first_stride
         for repeat in range(repeats):
             activation = relu6 if block < _FIRST_WITH_RELU else relu
-            current = inverted_residual(
-                current, f"block{block}", channels, kernel, first_stride if repeat == 0 else 1, expansion, activation
-            )
+            name, step = f"block{block}", first_stride if repeat == 0 else 1
+            wide = widened(current, name, expansion, activation)
+            if step == 2:
+                by_stride[stride] = wide
+            current = inverted_residual(current, wide, name, channels, kernel, step, activation)
+            stride *= step
             block += 1
-        by_stride[stride] = current
-    return by_stride
+    return by_stride | {stride: current}
 
 
 def classifier(data: Map) -> mx.sym.Symbol:

@@ -138,20 +138,27 @@ def convolution_norm_relu(source: Map, name: str, channels: int, kernel: int, st
     return relu(Map(symbol, plain.side, channels), f"{name}_relu")
 
 
+def widened(source: Map, name: str, expansion: int, activation: Callable[[Map, str], Map]) -> Map:
+    """Return what the inverted residual block of that name widens its source to; the source where it doesn't."""
+    if expansion == 1:
+        return source
+    return activation(convolution(source, f"{name}_expand", source.channels * expansion, 1), f"{name}_expand_relu")
+
+
 def inverted_residual(
     source: Map,
+    wide: Map,
     name: str,
     channels: int,
     kernel: int,
     stride: int,
-    expansion: int,
-    activation: Callable[[Map, str], Map] = relu6,
+    activation: Callable[[Map, str], Map],
 ) -> Map:
-    """Return a block of the EfficientNet-Lite family, batch normalisation folded into its convolutions."""
-    inner = source
-    if expansion != 1:
-        inner = activation(convolution(inner, f"{name}_expand", source.channels * expansion, 1), f"{name}_expand_relu")
-    inner = convolution(inner, f"{name}_depthwise", inner.channels, kernel, stride, groups=inner.channels)
+    """Return a block of the EfficientNet-Lite family, batch normalisation folded into its convolutions.
+
+    `wide` is the source widened.
+    """
+    inner = convolution(wide, f"{name}_depthwise", wide.channels, kernel, stride, groups=wide.channels)
     inner = convolution(activation(inner, f"{name}_depthwise_relu"), f"{name}_project", channels, 1)
     if stride == 1 and source.channels == channels:
         inner = Map(mx.sym.elemwise_add(inner.symbol, source.symbol, name=f"{name}_add"), inner.side, channels)

@@ -96,7 +96,8 @@ class TrainingGraph:
         mx.nd.waitall()
         gradients = [self._rest.grad_dict[name] for name in self.trained]
         if self._settings.clip_gradient:
-            norm = float(mx.nd.add_n(*[gradient.square().sum() for gradient in gradients]).asscalar()) ** 0.5
+            squares = mx.nd.multi_sum_sq(*gradients, num_arrays=len(gradients))
+            norm = float(squares.asnumpy().astype(np.float64).sum()) ** 0.5
             self._optimizer.rescale_grad = min(1.0, self._settings.clip_gradient / (norm + 1e-12))
         self._optimizer.set_learning_rate(learning_rate)
         for place, (name, gradient) in enumerate(zip(self.trained, gradients, strict=True)):
@@ -105,7 +106,10 @@ class TrainingGraph:
         decay = min(self._settings.weight_averaging, (1 + self.steps) / (10 + self.steps))
         for name, value in self._moving().items():
             average = self._average[name]
-            average[:] = value if decay == 0 else average * decay + value * (1 - decay)
+            if decay == 0:
+                average[:] = value
+            else:  # average += (value - average) * (1 - decay), in place
+                mx.nd.sgd_update(average, average - value, lr=1 - decay, wd=0, out=average)
 
     def weights(self) -> dict[str, mx.nd.NDArray]:
         """Return a copy of the weights and statistics to use.
