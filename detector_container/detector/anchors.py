@@ -6,12 +6,15 @@ first size at the other ratios.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+
+
+LARGEST = 0.8  # side of the largest default box
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,16 @@ def _level_boxes(level: AnchorLevel) -> Array:
     y, x = np.meshgrid(centres, centres, indexing="ij")
     centre = np.stack([x, y], axis=-1)[:, :, None, :]  # (side, side, 1, 2)
     return np.concatenate([centre - half, centre + half], axis=-1).reshape(-1, 4).astype(np.float32)
+
+
+def doubling_sizes(finest: float, count: int) -> list[tuple[float, float]]:
+    """Return two box sizes for each of `count` maps, each map's twice those of the finer one, up to `LARGEST`."""
+    small = [min(finest * 2**index, LARGEST) for index in range(count)]
+    return [(size, min(size * 2**0.5, 0.97)) for size in small]
+
+
+def with_shapes_of(levels: Sequence[AnchorLevel], known: Sequence[AnchorLevel]) -> tuple[AnchorLevel, ...]:
+    """Return the levels with the sizes and ratios of as many known ones; unchanged where nothing is known."""
+    if not known:
+        return tuple(levels)
+    return tuple(replace(level, sizes=one.sizes, ratios=one.ratios) for level, one in zip(levels, known, strict=True))

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from detector.anchors import AnchorLevel
+
 SCHEMA = "dropspot/detector/1"
 
 SYMBOL = "model_algo_1-symbol.json"
@@ -32,6 +34,7 @@ class Description:
     best_epoch: int
     validation_map: float  # of the exported weights, at `overlap_threshold`, all-point
     trunk: str = ""  # which trunk, where base_network has several
+    anchors: tuple[AnchorLevel, ...] = ()  # by map, fine to coarse; models of earlier versions don't say
 
     def write(self, folder: Path) -> None:
         (folder / DESCRIPTION).write_text(json.dumps({"schema": SCHEMA} | asdict(self), indent=1) + "\n")
@@ -52,4 +55,8 @@ class Description:
         if schema != SCHEMA:
             raise ValueError(f"schema is {schema!r}, expected {SCHEMA!r}")
         values["mean"], values["deviation"] = tuple(values["mean"]), tuple(values["deviation"])
+        values["anchors"] = tuple(
+            AnchorLevel(level["side"], tuple(level["sizes"]), tuple(level["ratios"]), level["step"])
+            for level in values.get("anchors", ())
+        )
         return cls(**values)

@@ -67,8 +67,8 @@ class Checkpoint:
         return self.progress.epoch
 
 
-def identity(settings: Settings, samples: Sequence[Sample]) -> str:
-    """Return what a checkpoint must have been made with to be resumed: the same settings on the same labels.
+def identity(settings: Settings, samples: Sequence[Sample], anchors: Array) -> str:
+    """Return what a checkpoint must have been made with to be resumed: the same settings, labels and anchors.
 
     Labels tell data sets apart at no cost: as fractions of their pictures' sides, no two sets' are alike.
     """
@@ -76,6 +76,7 @@ def identity(settings: Settings, samples: Sequence[Sample]) -> str:
     for sample in samples:
         labels = np.ascontiguousarray(sample.labels, np.float32)
         digest.update(str(len(labels)).encode() + labels.tobytes())
+    digest.update(np.ascontiguousarray(anchors, np.float32).tobytes())
     return digest.hexdigest()
 
 

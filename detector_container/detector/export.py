@@ -60,5 +60,6 @@ def export_model(
         epoch,
         round(score, 6),
         network.trunk,
+        network.levels,
     )
     description.write(folder)

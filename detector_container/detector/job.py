@@ -3,8 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
+from detector.anchor_fitting import fitted_levels
 from detector.anchors import anchor_boxes
 from detector.batches import CACHED_SIDE, Batches
 from detector.channel import load_channel
@@ -63,6 +65,8 @@ def run_job(
         LOG.warning(
             "num_training_samples is %d, channel train has %d pictures", settings.num_training_samples, len(samples)
         )
+    if settings.anchors == "fitted" and not start.knows_anchors:
+        network = replace(network, levels=fitted_levels(network.levels, [sample.labels for sample in samples]))
     # The default is left alone: a batch is filled up from the front.
     if "mini_batch_size" in given and settings.mini_batch_size > len(samples):
         raise InvalidInputError(
@@ -70,13 +74,15 @@ def run_job(
             f"the channel holds only {len(samples)} pictures"
         )
 
+    anchors = anchor_boxes(network.levels)
+    made_with = identity(settings, samples, anchors)
     training = Training(
         network=network,
         settings=settings,
         graph=TrainingGraph(network, settings, start.weights),
         batches=Batches(
             samples=samples,
-            anchors=anchor_boxes(network.levels),
+            anchors=anchors,
             side=settings.image_shape,
             mean=network.mean,
             deviation=network.deviation,
@@ -86,9 +92,9 @@ def run_job(
         validation=validation,
         threads=threads,
         stop=stop,
-        save=partial(write_checkpoint, paths.checkpoints, identity(settings, samples)),
+        save=partial(write_checkpoint, paths.checkpoints, made_with),
     )
-    checkpoint = read_checkpoint(paths.checkpoints, identity(settings, samples))
+    checkpoint = read_checkpoint(paths.checkpoints, made_with)
     if checkpoint is not None:
         training.resume(checkpoint)
     training.run()

@@ -60,6 +60,8 @@ def model_card(network: Network, settings: Settings, facts: TrainingFacts) -> di
             "parameters": sum(int(np.prod(shape)) for shape in parameters.values()),
             "maps": [level.side for level in network.levels],
             "anchors": sum(level.side**2 * level.per_cell for level in network.levels),
+            "anchor_sizes": [[round(size, 6) for size in level.sizes] for level in network.levels],
+            "anchor_ratios": [[round(ratio, 6) for ratio in level.ratios] for level in network.levels],
         },
         "training": {
             "started_from": facts.origin,

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import mxnet as mx
 
 from detector import efficientnet, multibox, resnet, vgg
-from detector.anchors import AnchorLevel
+from detector.anchors import AnchorLevel, doubling_sizes
 from detector.layers import Map, add_upsampled, convolution_norm_relu
 from dropspot.errors import InvalidInputError
 
 RATIOS = (1.0, 2.0, 0.5)
-_LARGEST = 0.8  # side of the largest default box
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +130,8 @@ def _heads(pyramid: list[Map], num_classes: int, finest: float) -> tuple[mx.sym.
     }
     levels: list[AnchorLevel] = []
     outputs: dict[str, list[mx.sym.Symbol]] = {"class": [], "box": []}
-    for index, source in enumerate(pyramid):
-        size = min(finest * 2**index, _LARGEST)
-        level = AnchorLevel(source.side, (size, min(size * 2**0.5, 0.97)), RATIOS)
+    for index, (source, sizes) in enumerate(zip(pyramid, doubling_sizes(finest, len(pyramid)), strict=True)):
+        level = AnchorLevel(source.side, sizes, RATIOS)
         levels.append(level)
         for head, (weight, bias, width) in parameters.items():
             symbol = mx.sym.Convolution(

@@ -41,6 +41,7 @@ class Settings:
     warmup_steps: int
     clip_gradient: float
     weight_averaging: float
+    anchors: str
     nms_topk: int
     seed: int
 
@@ -63,6 +64,7 @@ class Settings:
                 recipe | {n: v for n, v in values.items() if n != "base_network"}, extensions=True
             )
         complete = hyperparameters.defaults(extensions=True) | typed
+        hyperparameters.refuse_combinations(complete)
         return cls(**{field.name: complete[field.name] for field in fields(cls)})  # type: ignore[arg-type]
 
     def step_epochs(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detector.anchors import with_shapes_of
 from detector.initial_weights import InitialWeights, initial_weights
 from detector.model_channel import matching_weights, read_model, refuse_other_settings
 from detector.networks import Network, build_network
@@ -20,6 +21,7 @@ class StartingPoint:
     network: Network
     weights: InitialWeights
     origin: str  # where the weights come from, for the log and the model card
+    knows_anchors: bool = False  # the weights answer for the network's anchors, and for no others
 
 
 def starting_point(settings: Settings, pretrained: Path, model: Path) -> StartingPoint:
@@ -33,9 +35,10 @@ def starting_point(settings: Settings, pretrained: Path, model: Path) -> Startin
         refuse_other_settings(earlier, settings)
         known = earlier.description
         network = build_network(settings.base_network, settings.image_shape, settings.num_classes, known.trunk)
-        network = replace(network, mean=known.mean, deviation=known.deviation)
         weights = initial_weights(network, settings.seed, matching_weights(earlier, network), one_rate=True)
-        return StartingPoint(network, weights, f"the model of channel model (its epoch {known.best_epoch})")
+        levels = with_shapes_of(network.levels, known.anchors)
+        network = replace(network, mean=known.mean, deviation=known.deviation, levels=levels)
+        return StartingPoint(network, weights, f"the model of channel model (its epoch {known.best_epoch})", True)
     if settings.use_pretrained_model and settings.base_network in _WEIGHTS_FROM_CHANNEL:
         given = read_pretrained(pretrained, settings.base_network)
         network = build_network(settings.base_network, settings.image_shape, settings.num_classes, given.trunk)

@@ -137,6 +137,7 @@ EXTENSIONS: dict[str, Hyperparameter] = {
         _int("warmup_steps", 0, 0),
         _float("clip_gradient", "must be 0 (off) or a number above it", lambda v: v >= 0, 0.0),
         _float("weight_averaging", "must be a decay from 0 (off) to below 1", lambda v: 0 <= v < 1, 0.0),
+        _choice("anchors", ("standard", "fitted"), "standard"),
         _int("nms_topk", 1, 400, 10_000),
         _int("seed", 0, 0, 2**31 - 1),
     )
@@ -155,7 +156,18 @@ def parse(values: Mapping[str, str], *, extensions: bool) -> dict[str, Value]:
         if name not in rows:
             hint = " (an extension that only detector_container understands)" if name in EXTENSIONS else ""
             raise InvalidInputError(f"hyperparameter {name[:80]} is unknown to the algorithm{hint}")
-    return {name: rows[name].parse(str(text)) for name, text in values.items()}
+    typed = {name: rows[name].parse(str(text)) for name, text in values.items()}
+    refuse_combinations(typed)
+    return typed
+
+
+def refuse_combinations(values: Mapping[str, Value]) -> None:
+    """Raise InvalidInputError for values that are right alone but not together."""
+    if values.get("anchors") == "fitted" and values.get("base_network") in _BUILT_IN_NETWORKS:
+        raise InvalidInputError(
+            f"hyperparameter anchors is fitted: {values['base_network']} has the built-in algorithm's anchors, which"
+            " only standard leaves as they are"
+        )
 
 
 def defaults(*, extensions: bool) -> dict[str, Value]:
@@ -189,6 +201,7 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
         "warmup_steps": "10",
         "clip_gradient": "5",
         "weight_averaging": "0.99",
+        "anchors": "fitted",
     }
     if base_network == "tiny":
         return annealed | {
@@ -202,10 +215,10 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
     return annealed | {
         "base_network": "efficientnet-lite0",
         "use_pretrained_model": "1",
-        "freeze_layer_pattern": "^(stem|block[0-4]_)",
+        "freeze_layer_pattern": r"^(stem|block[0-4]_|block\d+_depthwise)",
         "image_shape": "289",  # 9 x 32 + 1: every halving inside the network is exact, so no map needs lopsided padding
         "mini_batch_size": str(min(8, samples)),
-        "epochs": str(max(6, min(60, round(120 / samples**0.5)))),
+        "epochs": str(max(6, min(60, round(220 / samples**0.5)))),
         "learning_rate": "0.001",
         "weight_decay": "0.0001",
     }

@@ -15,6 +15,7 @@ from detector.checkpoints import NAME, PREVIOUS, Checkpoint, Progress, identity,
 from detector.settings import Settings
 from dropspot.errors import TransientError
 
+ANCHORS = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]], np.float32)
 SETTINGS = Settings.from_strings({"num_classes": "2", "num_training_samples": "2"})
 
 
@@ -99,21 +100,22 @@ def test_another_trainings_checkpoint_is_not_used(tmp_path: Path, caplog: pytest
     assert "other hyperparameters or labels" in caplog.text
 
 
-def test_other_settings_or_other_labels_make_another_training() -> None:
+def test_other_settings_labels_or_anchors_make_another_training() -> None:
     labels = np.array([[0, 0.1, 0.2, 0.3, 0.4]], np.float32)
     samples = [Sample(labels, b"", None), Sample(labels + 0.5, b"", None)]
-    mine = identity(SETTINGS, samples)
-    assert mine == identity(SETTINGS, [Sample(sample.labels.copy(), None, None) for sample in samples])
+    mine = identity(SETTINGS, samples, ANCHORS)
+    assert mine == identity(SETTINGS, [Sample(sample.labels.copy(), None, None) for sample in samples], ANCHORS.copy())
     corrected = [samples[0], Sample(labels + 0.25, b"", None)]
     together = [Sample(np.concatenate([labels, labels + 0.5]), b"", None), Sample(labels[:0], b"", None)]
     others = [
-        identity(replace(SETTINGS, seed=1), samples),
-        identity(SETTINGS, samples[:1]),
-        identity(SETTINGS, samples[::-1]),
-        identity(SETTINGS, corrected),
-        identity(SETTINGS, together),
+        identity(replace(SETTINGS, seed=1), samples, ANCHORS),
+        identity(SETTINGS, samples[:1], ANCHORS),
+        identity(SETTINGS, samples[::-1], ANCHORS),
+        identity(SETTINGS, corrected, ANCHORS),
+        identity(SETTINGS, together, ANCHORS),
+        identity(SETTINGS, samples, ANCHORS[::-1]),
     ]
-    assert len({mine, *others}) == 6
+    assert len({mine, *others}) == 7
 
 
 @contextmanager
