@@ -16,7 +16,7 @@ SOAK_IMAGES ?= 5000
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test test-full fuzz soak bench-detect bench-prep bench-train bench-score bench-serve check format clean
+.PHONY: help setup demo up down deploy test test-full fuzz soak bench-detect bench-prep bench-train bench-score bench-serve check format clean bench-quality
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
@@ -77,6 +77,9 @@ bench-score: setup ## measure what scoring an evaluation costs
 
 bench-serve: setup ## measure what serving costs beyond the detection itself
 	.venv/bin/python benchmarks/serve/run.py
+
+bench-quality: setup ## measure how well a training of minutes does on few real pictures
+	.venv/bin/python benchmarks/quality/run.py
 
 check: ## lint, types, and the expanded template's checks
 	@$(BOOTSTRAP) main
