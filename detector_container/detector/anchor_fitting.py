@@ -26,10 +26,11 @@ _LEAST_CELLS = 2  # sides of the finest map's cells; smaller default boxes would
 def fitted_levels(levels: Sequence[AnchorLevel], labels: Sequence[Floats]) -> tuple[AnchorLevel, ...]:
     """Return the levels with sizes and ratios for these labels (rows of class id, xmin, ymin, xmax, ymax; fractions).
 
-    The finest map's small box becomes as small as the small ones of the class with the smallest, but not of less than
-    two cells, nor larger than the standard. Ratios: the classes' median, and one to each side. The standard ones where no box has an area.
+    The finest map's small box becomes as small as the small ones of the class with the smallest, but spans two cells at
+    least and the standard at most. Ratios: the classes' median, and one to each side. The standard ones if no box has
+    an area.
     """
-    rows = np.concatenate([np.asarray(of_picture, np.float64).reshape(-1, 5) for of_picture in labels])
+    rows = np.concatenate([of_picture.astype(np.float64).reshape(-1, 5) for of_picture in labels])
     width, height = (rows[:, 3:] - rows[:, 1:3]).T
     usable = (width > 0) & (height > 0)
     if not usable.any():
