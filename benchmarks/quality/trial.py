@@ -52,7 +52,7 @@ def trial(division: Division, work: Path, limit: float) -> Trial:
         len(training["epochs"]),
         int(training["hyperparameters"]["epochs"]),
         evaluation["map50"],
-        {one["name"]: one["ap50"] for one in evaluation["classes"]},
+        {one["label"]: one["ap50"] for one in evaluation["classes"]},
     )
 
 

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from detector.anchors import AnchorLevel, anchor_boxes
+from detector.batches import Batch
 from detector.freezing import frozen_parameters, split
 from detector.initial_weights import as_ndarrays, initial_weights
 from detector.networks import Network, build_network
 from detector.pretrained import load_weights
+from detector.settings import Settings
+from detector.training_graph import TrainingGraph
 from dropspot.errors import InvalidInputError
 
 
@@ -131,6 +134,27 @@ def test_trunk_and_rest_make_the_whole(name: str, side: int, pattern: str, cut: 
     whole = answers(network.symbol, weights, data=picture)
     for ours, theirs in zip(answers(parts.rest, weights, **inputs), whole, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_the_recipe_trains_the_later_blocks_but_for_their_depthwise_filters() -> None:
+    given = {"num_classes": "2", "num_training_samples": "1", "image_shape": "161", "base_network": "auto"}
+    settings = Settings.from_strings(given)
+    network = build_network(settings.base_network, 161, 2)
+    start = initial_weights(network, 0, load_weights())
+    graph = TrainingGraph(network, settings, start)
+    rng = np.random.default_rng(0)
+    anchors = len(anchor_boxes(network.levels))
+    classes = rng.integers(0, 3, (1, anchors))
+    pictures = rng.normal(size=(1, 3, 161, 161)).astype(np.float32)
+    for _ in range(2):
+        assert graph.step(Batch(pictures, classes, np.ones((1, anchors, 4), np.float32)), 1e-3).finite
+    after = graph.weights()
+    assert after.keys() == start.parameters.keys() | start.statistics.keys()
+    moved = {name for name, value in start.parameters.items() if (after[name].asnumpy() != value).any()}
+    pretrained = moved & start.pretrained
+    assert {name.split("_")[0] for name in pretrained} == {f"block{index}" for index in range(5, 16)}
+    assert not any("depthwise" in name for name in moved)
+    assert moved >= start.parameters.keys() - start.pretrained
 
 
 def test_nothing_is_cut_where_nothing_is_frozen_from_the_start() -> None:

@@ -1,4 +1,4 @@
-"""The built-in's networks answer the same on MXNet and, exported, on ONNX Runtime."""
+"""The networks with a trunk of publication answer the same on MXNet and, exported, on ONNX Runtime."""
 
 import subprocess
 from collections.abc import Callable
@@ -42,7 +42,8 @@ def unlike_any_default(network: Network) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("name", "trunk"), [("vgg-16", ""), ("resnet-50", "pre-activation"), ("resnet-50", "post-activation")]
+    ("name", "trunk"),
+    [("vgg-16", ""), ("resnet-50", "pre-activation"), ("resnet-50", "post-activation"), ("efficientnet-lite0", "")],
 )
 def test_onnx_runtime_answers_what_mxnet_answers(
     name: str, trunk: str, serve_python: Path, serve_environment: Callable[[Path], dict[str, str]], tmp_path: Path
