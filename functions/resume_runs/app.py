@@ -6,13 +6,14 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from dropspot import documents
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.pipeline import STEP_DUE
+from dropspot.ports import PENDING
 from dropspot.runs import OPEN_PREFIX, Run, RunStatus
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings
-from dropspot.trainings import job_of
-from overdue import newest_step, overdue_command
+from overdue import due, newest_step
 
 logger, metrics = Logger(), Metrics()
 
@@ -38,18 +39,33 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
 def look_at(run: Run, services: Services[Settings]) -> None:
     """Hand the run on where an event went missing; forget it once it has ended."""
     names = set(services.store.children(run.key("")))
-    if RunStatus.of(names).state != "running":
+    state, step = RunStatus.of(names).state, newest_step(names)
+    if state == "awaiting_approval":
+        detail = decided_package(services, run)
+    elif state == "running":
+        try:
+            found = due(step, run, services.store, services.jobs)
+        except NotFoundError:
+            # The run has begun and its first job hasn't: its message is still in the queue, or among the dead letters.
+            logger.warning("Job missing", run_id=run.run_id, job=run.name(step.name))
+            return
+        detail = {"command": found.command, "job": found.job} if found else None
+    else:
         services.store.delete(run.open_marker)
         return
-    step = newest_step(names)
-    job_name = run.name(step.name)
-    try:
-        command = overdue_command(step, job_of(step, run, services.store, services.jobs))
-    except NotFoundError:
-        # The run has begun and its first job hasn't: its message is still in the queue, or in the dead-letter queue.
-        logger.warning("Job missing", run_id=run.run_id, job=job_name)
-        return
-    if command:
-        services.bus.put(STEP_DUE, {"command": command, "job": job_name})
-        logger.info("Run resumed", run_id=run.run_id, command=command)
+    if detail:
+        services.bus.put(STEP_DUE, detail)
+        logger.info("Run resumed", run_id=run.run_id, command=detail["command"])
         metrics.add_metric("RunsResumed", MetricUnit.Count, 1)
+
+
+def decided_package(services: Services[Settings], run: Run) -> dict[str, str] | None:
+    """Return the command for an approval or rejection that nobody has heard of, None while it is waited for."""
+    arn = documents.read(services.store, run.key("package.json"))["arn"]
+    try:
+        package = services.registry.package(arn)
+    except NotFoundError:
+        logger.warning("Package missing", run_id=run.run_id, package=arn)  # nobody can approve it any more
+        services.store.delete(run.open_marker)
+        return None
+    return None if package.approval == PENDING else {"command": "apply_approval", "package": arn}

@@ -1,4 +1,4 @@
-"""A Training job of ours has completed: make its model and run the held-out pictures through it."""
+"""A Training job of ours has completed: run the held-out pictures through its model, and the champion's if need be."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,18 +7,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropspot import documents
 from dropspot.errors import InvalidInputError
 from dropspot.events import JobCommand
 from dropspot.failures import fail_run
-from dropspot.jobs import ensure_started
-from dropspot.ports import JobKind
 from dropspot.runs import Run
 from dropspot.services import Services, aws_services
-from dropspot.serving_requests import model_request
 from dropspot.settings import Settings as BaseSettings
-from dropspot.trainings import training_of
-from transform import transform_job_request
+from starting import evaluation_record, start_transforms
 
 logger, metrics = Logger(), Metrics()
 
@@ -30,6 +25,7 @@ class Settings(BaseSettings):
     evaluation_instance_type: str
     model_subnets: tuple[str, ...]
     model_security_groups: tuple[str, ...]
+    served_dataset: str
 
 
 @logger.inject_lambda_context
@@ -38,21 +34,13 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     services = services or aws_services(Settings)
     settings = services.settings
     run = Run.from_name(settings.app_name, JobCommand.from_event(event).job)
-    if services.store.head(run.key("eval.json")) is not None:
-        return  # a late event: the run's model may have been removed since, and must not come back
-    dataset = documents.read(services.store, run.key("run.json"))["dataset"]
-    training = training_of(run, services.store, services.jobs)
     try:
-        model = model_request(run, dataset, training.model_data, settings)
-        documents.write_once(services.store, run.key("model.json"), {"model": run.model, "request": model})
-        services.hosting.create_model(model)
-        request = transform_job_request(run, dataset, settings)
-        started = ensure_started(services, run, "eval", JobKind.TRANSFORM, request)
+        started = start_transforms(services, run, evaluation_record(services, run))
     except InvalidInputError as error:
         fail_run(services, run, "eval", str(error))
         logger.error("Run failed", run_id=run.run_id, step="eval", reason=str(error))
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)
         return
     if started:
-        logger.info("Evaluation started", run_id=run.run_id, job=run.transform_job)
+        logger.info("Evaluation started", run_id=run.run_id, jobs=started)
         metrics.add_metric("EvaluationsStarted", MetricUnit.Count, 1)

@@ -18,10 +18,21 @@ class EvaluationSettings(Protocol):
 
 def transform_job_request(run: Run, dataset: str, settings: EvaluationSettings) -> Request:
     """Return CreateTransformJob's arguments: one output `<picture>.out` for each held-out picture."""
+    return _over_held_out(run, run.transform_job, run.model, "raw", dataset, settings)
+
+
+def champion_transform_job_request(run: Run, champion: Run, dataset: str, settings: EvaluationSettings) -> Request:
+    """Return the same for the champion's model, over the candidate's pictures."""
+    return _over_held_out(run, run.champion_transform_job, champion.model, "champion-raw", dataset, settings)
+
+
+def _over_held_out(
+    run: Run, name: str, model: str, outputs: str, dataset: str, settings: EvaluationSettings
+) -> Request:
     bucket = f"s3://{settings.bucket_name}"
     return {
-        "TransformJobName": run.transform_job,
-        "ModelName": run.model,
+        "TransformJobName": name,
+        "ModelName": model,
         "MaxPayloadInMB": 6,
         "BatchStrategy": "SingleRecord",
         "TransformInput": {
@@ -36,7 +47,7 @@ def transform_job_request(run: Run, dataset: str, settings: EvaluationSettings) 
             "SplitType": "None",
         },
         "TransformOutput": {
-            "S3OutputPath": f"{bucket}/{run.key('evaluation', 'raw')}",
+            "S3OutputPath": f"{bucket}/{run.key('evaluation', outputs)}",
             "Accept": "application/json",
             "AssembleWith": "None",
         },

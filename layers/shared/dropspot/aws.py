@@ -4,29 +4,20 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as ClientConnectionError
 
+from dropspot.aws_errors import code_of as _code
+from dropspot.aws_errors import is_missing as _is_missing
+from dropspot.aws_errors import message_of as _message
+from dropspot.aws_errors import translated as _translated
 from dropspot.datasets import StoredObject
 from dropspot.errors import DropspotError, InvalidInputError, NotFoundError, TransientError
 from dropspot.ports import Answer, Endpoint, Job, JobKind, Request, StoredBytes
-
-_TRANSIENT = {
-    "InternalError",
-    "InternalFailure",
-    "InternalServerError",
-    "ServiceUnavailable",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
-
 
 _UNANSWERED = (ClientConnectionError, HTTPClientError)  # nobody answered, or not in time
 
@@ -66,24 +57,6 @@ class _Clients:
 
 
 client = _Clients()
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _message(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Message", error))
-
-
-def _translated(error: ClientError, attempt: str) -> Exception:
-    """Return the error to raise: ours where the code says whose fault it is, the client's own otherwise."""
-    code, untouched = _code(error), cast(Exception, error)
-    if code in {"NoSuchKey", "404", "NoSuchBucket"}:
-        return NotFoundError(f"{attempt}: {code}")
-    if code in _TRANSIENT:
-        return TransientError(f"{attempt}: {code}")
-    return untouched
 
 
 _PIECE = 1024 * 1024
@@ -233,12 +206,6 @@ def _reason(answer: Mapping[str, Any]) -> str:
         limit = answer.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds")
         return f"there wasn't enough spot capacity within the {limit} seconds that the job may wait and train"
     return str(answer.get("ExitMessage") or answer.get("FailureReason") or "")
-
-
-def _is_missing(error: ClientError) -> bool:
-    # SageMaker has no code of its own for a model, config or endpoint that doesn't exist.
-    words = _message(error).lower()
-    return _code(error) in {"ResourceNotFound", "ValidationException"} and ("not find" in words or "not found" in words)
 
 
 class SageMakerHosting:

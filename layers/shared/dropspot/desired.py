@@ -32,13 +32,20 @@ def want(store: ObjectStore, candidate: Deployment, served_dataset: str, cause: 
     for _ in range(_ATTEMPTS):
         document, etag = documents.read_with_etag(store, DESIRED)
         present = wanted_in(candidate.run.app, document)
-        served = served_dataset or (present[0] if present else candidate).dataset
-        if candidate.dataset != served:
-            return Objection(f"this stack serves the data set {served}", is_served=False)
+        if objection := of_another_dataset(candidate, present, served_dataset):
+            return objection
         placed = placed_among(present, candidate)
         if placed == present or documents.replace(store, DESIRED, _document(placed, cause), etag):
             return objection_to(candidate, placed)
     raise TransientError(f"write s3://{store.bucket}/{DESIRED}: it changed {_ATTEMPTS} times in between")
+
+
+def of_another_dataset(candidate: Deployment, present: tuple[Deployment, ...], served_dataset: str) -> Objection | None:
+    """Return the objection to a candidate of a data set that isn't served, None where it is."""
+    served = served_dataset or (present[0] if present else candidate).dataset
+    if candidate.dataset == served:
+        return None
+    return Objection(f"this stack serves the data set {served}", is_served=False)
 
 
 def placed_among(present: tuple[Deployment, ...], candidate: Deployment) -> tuple[Deployment, ...]:

@@ -12,6 +12,7 @@ CHAMPION = "endpoint/champion.json"
 ENDPOINT_DESIRED = "Endpoint Desired"
 MODEL_DEPLOYED = "Model Deployed"
 MODEL_REFUSED = "Model Refused"
+MODEL_AWAITS_APPROVAL = "Model Awaits Approval"
 ROLLBACK_REQUESTED = "Rollback Requested"
 ROLLBACK_FAILED = "Rollback Failed"
 

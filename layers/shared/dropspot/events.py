@@ -68,3 +68,15 @@ class RollbackCommand:
         request = event["request"]
         run_id = request.get("run_id") or None if isinstance(request, dict) else request
         return cls(run_id, event["cause"], event["requested_at"])
+
+
+@dataclass(frozen=True, slots=True)
+class PackageCommand:
+    """A rule's command about one version in the model registry, by its ARN."""
+
+    package: str
+    cause: str
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> "PackageCommand":
+        return cls(event["package"], event["cause"])

@@ -18,12 +18,19 @@ def ensure_started(
     SageMaker never frees a job's name. Where it is taken, the job is in progress or has completed (started already), or
     it has failed. InvalidInputError then, and where SageMaker refuses the request: the run has failed.
     """
+    started = start(services, kind, request)
     name = request[f"{kind.value}Name"]
-    started = services.jobs.start(kind, request)
-    if not started:
-        job = services.jobs.describe(kind, name)
-        if job.has_failed:
-            raise InvalidInputError(job.reason or f"{name} was {job.status.lower()}")
     document = {"job": name, "started_at": documents.timestamp(services.now()), "request": request, **noted}
     documents.write_once(services.store, run.key(f"{step}.json"), document)
     return started
+
+
+def start(services: Services[Any], kind: JobKind, request: Request) -> bool:
+    """Start the job and return whether this call did; raise InvalidInputError where it is refused or has failed."""
+    name = request[f"{kind.value}Name"]
+    if services.jobs.start(kind, request):
+        return True
+    job = services.jobs.describe(kind, name)
+    if job.has_failed:
+        raise InvalidInputError(job.reason or f"{name} was {job.status.lower()}")
+    return False

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dropspot import hyperparameters
@@ -30,12 +30,36 @@ class Instance:
     count: int
 
 
+AUTOMATIC, MANUAL = "automatic", "manual"
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a candidate must reach on the held-out pictures; the measure is all-point AP@0.5."""
+    """What a candidate must reach on the held-out pictures; the measure is all-point AP@0.5.
+
+    `max_class_drop` is how much worse than the champion a class may be. A model that passes goes into service by itself
+    (`approval` automatic) or when somebody approves it.
+    """
 
     min_map50: float = 0.5
+    min_class_ap50: float = 0.0
+    max_class_drop: float = 0.1
     min_boxes: int = 1
+    approval: str = AUTOMATIC
+
+    @classmethod
+    def take(cls, fields: Fields, defaults: "Gate") -> "Gate":
+        """Return the gate that a plan states over the defaults; manual approval can be asked for, not waived."""
+        gate = cls(
+            min_map50=fields.number("min_map50", defaults.min_map50, 0, 1),
+            min_class_ap50=fields.number("min_class_ap50", defaults.min_class_ap50, 0, 1),
+            max_class_drop=fields.number("max_class_drop", defaults.max_class_drop, 0, 1),
+            min_boxes=fields.integer("min_boxes", defaults.min_boxes, 0, 1_000_000),
+            approval=fields.choice("approval", defaults.approval, (AUTOMATIC, MANUAL)),
+        )
+        if defaults.approval == MANUAL and gate.approval != MANUAL:
+            raise fields.refusal("approval", "can't be automatic: this stack's parameter ApprovalMode is manual")
+        return gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +70,7 @@ class PlanDefaults:
     spot: bool = False
     max_runtime_seconds: int = 86_400
     epochs: int = 0
-    min_map50: float = 0.5
+    gate: Gate = field(default_factory=Gate)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "PlanDefaults":
@@ -55,7 +79,7 @@ class PlanDefaults:
             spot=bool(document["spot"]),
             max_runtime_seconds=int(document["max_runtime_seconds"]),
             epochs=int(document["epochs"]),
-            min_map50=float(document["gate"]["min_map50"]),
+            gate=Gate(**document["gate"]),
         )
 
 
@@ -97,7 +121,7 @@ class TrainingPlan:
             ),
             spot=fields.flag("spot", defaults.spot),
             max_runtime_seconds=fields.integer("max_runtime_seconds", defaults.max_runtime_seconds, 60, 2_419_200),
-            gate=Gate(gate.number("min_map50", defaults.min_map50, 0, 1), gate.integer("min_boxes", 1, 0, 1_000_000)),
+            gate=Gate.take(gate, defaults.gate),
             incremental=fields.flag("incremental", False),
             tuning=tuning,
         )
@@ -144,7 +168,7 @@ class TrainingPlan:
             "instance": {"type": self.instance.type, "count": self.instance.count},
             "spot": self.spot,
             "max_runtime_seconds": self.max_runtime_seconds,
-            "gate": {"min_map50": self.gate.min_map50, "min_boxes": self.gate.min_boxes},
+            "gate": asdict(self.gate),
         }
 
 

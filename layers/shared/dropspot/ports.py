@@ -145,6 +145,36 @@ class Alarms(Protocol):
         """Remove the alarms; those that aren't there are no error."""
 
 
+APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
+RUN_ID = "run_id"  # the customer metadata that names a package's run
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A version in the model registry: how its approval stands, and the run that it is of (empty: nobody's we know)."""
+
+    arn: str
+    approval: str
+    run_id: str
+    note: str = ""
+
+
+class Registry(Protocol):
+    """The model registry: a group of model packages, numbered as they come."""
+
+    def register(self, request: Request) -> str:
+        """Create a version and return its ARN; a repeated ClientToken gives the one that is there."""
+
+    def find(self, group: str, description: str) -> str | None:
+        """Return the ARN of the group's newest version with this description, None where there is none."""
+
+    def package(self, arn: str) -> ModelPackage:
+        """Return the version; raise NotFoundError."""
+
+    def decide(self, arn: str, approval: str, note: str = "") -> None:
+        """Approve or reject the version; raise NotFoundError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the endpoint said of one image, and who: the production variant, and what its container says of itself."""

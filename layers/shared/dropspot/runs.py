@@ -13,7 +13,7 @@ PREFIX = "runs/"
 OPEN_PREFIX = "open-runs/"  # a marker for each run that hasn't ended, so that nobody has to look at all runs
 _RUN_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?-[0-9a-f]{10}")
 _JOB = re.compile(
-    rf"(?P<app>[a-z][a-z0-9]{{1,15}})-(?P<run_id>{_RUN_ID.pattern})-(?P<step>prep|train|eval|model|config)"
+    rf"(?P<app>[a-z][a-z0-9]{{1,15}})-(?P<run_id>{_RUN_ID.pattern})-(?P<step>prep|train|eval|evalchamp|model|config)"
 )
 
 
@@ -76,6 +76,11 @@ class Run:
         return self.name("eval")
 
     @property
+    def champion_transform_job(self) -> str:
+        """The job that runs the champion's model over this run's held-out pictures."""
+        return self.name("evalchamp")
+
+    @property
     def model(self) -> str:
         return self.name("model")
 
@@ -113,6 +118,8 @@ class RunStatus:
             return cls("superseded", step)
         if "champion.json" in names:
             return cls("deployed", step)
+        if "verdict.json" in names and "package.json" in names and "approval.json" not in names:
+            return cls("awaiting_approval", step)
         if "verdict.json" in names:
             return cls("deploying" if "deploy.json" in names else "judged", step)
         return cls("running", step)

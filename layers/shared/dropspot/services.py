@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Generic, TypeVar
 
-from dropspot.ports import Alarms, EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues
+from dropspot.ports import Alarms, EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues, Registry
 from dropspot.settings import Settings
 
 S_co = TypeVar("S_co", bound=Settings, covariant=True)
@@ -27,6 +27,7 @@ class Services(Generic[S_co]):
     jobs: Jobs
     hosting: Hosting
     alarms: Alarms
+    registry: Registry
     inference: Inference
     bus: EventBus
     queues: Queues
@@ -37,7 +38,7 @@ class Services(Generic[S_co]):
 @cache
 def aws_services(kind: type[S_co]) -> Services[S_co]:
     """Return the services on AWS; clients are made when first used."""
-    from dropspot import aws  # noqa: PLC0415  # importing a handler must not load boto3
+    from dropspot import aws, model_registry  # noqa: PLC0415  # importing a handler must not load boto3
 
     settings = kind.from_env(os.environ)
     return Services(
@@ -46,6 +47,7 @@ def aws_services(kind: type[S_co]) -> Services[S_co]:
         jobs=aws.SageMakerJobs(),
         hosting=aws.SageMakerHosting(),
         alarms=aws.CloudWatchAlarms(),
+        registry=model_registry.SageMakerRegistry(),
         inference=aws.SageMakerInference(),
         bus=aws.EventBridgeBus(settings.app_name),
         queues=aws.SqsQueues(),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from dropspot.datasets import StoredObject
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
-from dropspot.ports import Answer, Endpoint, Job, JobKind, Request, StoredBytes
+from dropspot.ports import PENDING, RUN_ID, Answer, Endpoint, Job, JobKind, ModelPackage, Request, StoredBytes
 from dropspot.service_models import assert_valid_request as assert_valid_request  # noqa: PLC0414  tests find it here
 from dropspot.services import Services
 from dropspot.settings import Settings
@@ -247,6 +247,47 @@ class MemoryAlarms:
             self.requests.pop(name, None)
 
 
+class MemoryRegistry:
+    """The model registry; `decided` are the packages that were approved or rejected, an entry for each time."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Request] = {}  # by ARN, in the order of their creation
+        self.decided: list[str] = []
+        self._packages: dict[str, ModelPackage] = {}
+        self._by_token: dict[str, str] = {}
+
+    def register(self, request: Request) -> str:
+        assert_valid_request("sagemaker", "CreateModelPackage", request)
+        group, token = request["ModelPackageGroupName"], request.get("ClientToken")
+        if token in self._by_token:
+            return self._by_token[token]
+        arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{group}/{len(self.requests) + 1}"
+        self.requests[arn] = request
+        run_id = request.get("CustomerMetadataProperties", {}).get(RUN_ID, "")
+        self._packages[arn] = ModelPackage(arn, request.get("ModelApprovalStatus", PENDING), run_id)
+        if token:
+            self._by_token[token] = arn
+        return arn
+
+    def find(self, group: str, description: str) -> str | None:
+        for arn, request in reversed(self.requests.items()):
+            if (request["ModelPackageGroupName"], request.get("ModelPackageDescription")) == (group, description):
+                return arn
+        return None
+
+    def package(self, arn: str) -> ModelPackage:
+        if arn not in self._packages:
+            raise NotFoundError(f"describe_model_package {arn}: it does not exist")
+        return self._packages[arn]
+
+    def decide(self, arn: str, approval: str, note: str = "") -> None:
+        request = {"ModelPackageArn": arn, "ModelApprovalStatus": approval, "ApprovalDescription": note}
+        assert_valid_request("sagemaker", "UpdateModelPackage", request)
+        present = self.package(arn)
+        self._packages[arn] = replace(present, approval=approval, note=note or present.note)
+        self.decided.append(arn)
+
+
 class MemoryInference:
     """The endpoints' runtime, answering what a test programmed; `images` are the payloads that were received."""
 
@@ -374,6 +415,7 @@ class MemoryServices(Services[S]):
     jobs: MemoryJobs
     hosting: MemoryHosting
     alarms: MemoryAlarms
+    registry: MemoryRegistry
     inference: MemoryInference
     bus: MemoryBus
     queues: MemoryQueues
@@ -390,6 +432,7 @@ def memory_services(settings: S, *, store: MemoryStore | None = None) -> MemoryS
         jobs=MemoryJobs(),
         hosting=MemoryHosting(clock),
         alarms=MemoryAlarms(),
+        registry=MemoryRegistry(),
         inference=MemoryInference(),
         bus=MemoryBus(),
         queues=MemoryQueues(),

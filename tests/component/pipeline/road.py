@@ -1,6 +1,7 @@
 """The whole road over the services in memory: real handlers, and a SageMaker whose jobs a test lets end."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -107,14 +108,21 @@ class Road:
         identities = [self.store.json(key) for key in self.store.keys("runs/") if key.endswith("/run.json")]
         return [Run("dropspot", i["run_id"]) for i in sorted(identities, key=lambda i: i["created_at"])]
 
-    def prepare(self, run: Run, samples: int = 100) -> None:
-        """Let the Processing job end as prep_container would."""
-        report = {"classes": [{"class_id": 0, "name": "cat"}], "num_training_samples": samples, "label_width": 17}
+    def prepare(
+        self, run: Run, samples: int = 100, *, held_out: str = "a.jpg", classes: Sequence[str] = ("cat",)
+    ) -> None:
+        """Let the Processing job end as prep_container would; the held-out picture has a box of each class."""
+        report = {
+            "classes": [{"class_id": number, "name": name} for number, name in enumerate(classes)],
+            "num_training_samples": samples,
+            "label_width": 17,
+        }
         self.store.put_json(run.key("report", "report.json"), report)
-        self.store.put_json(run.key("prepared", "classes.json"), {"classes": ["cat"]})
-        truth = {"a.jpg": {"width": 10, "height": 10, "boxes": [UNIT_BOX]}}
+        self.store.put_json(run.key("prepared", "classes.json"), {"classes": list(classes)})
+        boxes = [UNIT_BOX | {"class_id": number} for number in range(len(classes))]
+        truth = {held_out: {"width": 100, "height": 100, "boxes": boxes}}
         self.store.put_json(run.key("prepared", "test", "truth.json"), {"images": truth})
-        self.store.put(run.key("prepared", "test", "images", "a.jpg"), run.run_id.encode(), "image/jpeg")
+        self.store.put(run.key("prepared", "test", "images", held_out), run.run_id.encode(), "image/jpeg")
         self.world.jobs.end(JobKind.PROCESSING, run.processing_job)
 
     def train(self, run: Run) -> None:
@@ -122,9 +130,8 @@ class Road:
         self.world.jobs.end(JobKind.TRAINING, run.training_job, model_data=model_data)
 
     def evaluate(self, run: Run, *, good: bool = True) -> None:
-        """Let the Transform job end, with the one held-out box found or missed."""
-        rows = [[0, 0.9, 0.1, 0.1, 0.5, 0.5]] if good else [[0, 0.9, 0.6, 0.6, 0.9, 0.9]]
-        self.store.put_json(run.key("evaluation", "raw", "a.jpg.out"), {"prediction": rows})
+        """Let the Transform job end, with each held-out box found or missed."""
+        self.answer(run, "raw", good=good)
         self.world.jobs.end(JobKind.TRANSFORM, run.transform_job)
 
     def come_up(self, status: str = "InService", *, config: str | None = None, reason: str = "") -> None:
@@ -138,7 +145,8 @@ class Road:
 
     def recorded(self, run: Run) -> list[list[float]]:
         """Return what the run's evaluation recorded of its one held-out picture."""
-        rows: list[list[float]] = self.store.json(run.key("evaluation", "raw", "a.jpg.out"))["prediction"]
+        [key] = self.store.keys(run.key("evaluation", "raw/"))
+        rows: list[list[float]] = self.store.json(key)["prediction"]
         return rows
 
     @property
@@ -156,6 +164,13 @@ class Road:
         request = {"run_id": run.run_id} if run else {}
         event = {"command": "restore_model", "request": request, "cause": "event-r", "requested_at": at}
         self.call("restore_model", event)
+
+    def answer(self, run: Run, outputs: str, *, good: bool = True, classes: Sequence[int] | None = None) -> None:
+        """Write a transform's outputs; `classes` are the model's ids of the boxes, in the truth's order."""
+        for name, picture in self.store.json(run.key("prepared", "test", "truth.json"))["images"].items():
+            ids = classes or [box["class_id"] for box in picture["boxes"]]
+            rows = [[n, 0.9, 0.1, 0.1, 0.5, 0.5] if good else [n, 0.9, 0.6, 0.6, 0.9, 0.9] for n in ids]
+            self.store.put_json(run.key("evaluation", outputs, f"{name}.out"), {"prediction": rows})
 
     def reconcile(self) -> None:
         self.call("reconcile_endpoint", {"command": "reconcile_endpoint", "cause": "event-1"})

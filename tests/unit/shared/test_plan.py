@@ -1,10 +1,11 @@
 import json
+import re
 from typing import Any
 
 import pytest
 
 from dropspot.errors import InvalidInputError
-from dropspot.plan import BUILT_IN, DETECTOR, INPUT_MODES, Instance, PlanDefaults, TrainingPlan
+from dropspot.plan import BUILT_IN, DETECTOR, INPUT_MODES, Gate, Instance, PlanDefaults, TrainingPlan
 from dropspot.preparation_plan import OUTPUTS
 
 DEFAULTS = PlanDefaults(Instance("ml.g4dn.xlarge", 1))
@@ -187,3 +188,25 @@ def test_a_wrong_search_is_refused_by_name(tuning: Any, named: str) -> None:
 def test_a_hyperparameter_is_stated_or_searched() -> None:
     with pytest.raises(InvalidInputError, match="learning_rate has a value and a range"):
         parse({"hyperparameters": {"learning_rate": 0.01}, "tuning": TUNING})
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ({"min_class_ap50": 1.1}, "min_class_ap50 is 1.1: must be a number from 0 to 1"),
+        ({"max_class_drop": -0.1}, "max_class_drop is -0.1: must be a number from 0 to 1"),
+        ({"min_boxes": 1.5}, "min_boxes is 1.5: must be a whole number"),
+        ({"approval": "never"}, 'approval is "never": must be one of automatic, manual'),
+        ({"approve": "manual"}, "approve is no field"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused_by_name(gate: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(said)):
+        parse({"gate": gate})
+
+
+def test_the_gate_is_laid_over_the_stack_s_and_survives_the_run_s_document() -> None:
+    stack = PlanDefaults(instance=Instance("ml.g4dn.xlarge", 1), gate=Gate(min_class_ap50=0.4, approval="manual"))
+    plan = TrainingPlan.parse(b'{"gate": {"min_boxes": 40, "max_class_drop": 0}}', stack, DETECTOR)
+    assert plan.gate == Gate(min_class_ap50=0.4, min_boxes=40, max_class_drop=0, approval="manual")
+    assert TrainingPlan.from_document(plan.document).gate == plan.gate

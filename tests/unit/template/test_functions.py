@@ -8,6 +8,8 @@ import pytest
 from handlers import FUNCTIONS, load_handler
 from unit.template.deployed import Stack, deploy
 
+from dropspot.plan import Gate, PlanDefaults
+
 PREPARATION = {
     "EXTRA_DATA_BUCKETS",
     "PREP_IMAGE",
@@ -37,7 +39,7 @@ TOLD = {
     "resume_runs": set[str](),
     "start_evaluation": {
         *("TRAINING_IMAGE", "SAGEMAKER_ROLE_ARN", "EVALUATION_INSTANCE_TYPE"),
-        *("MODEL_SUBNETS", "MODEL_SECURITY_GROUPS"),
+        *("MODEL_SUBNETS", "MODEL_SECURITY_GROUPS", "SERVED_DATASET"),
     },
     "start_preprocessing": PREPARATION | {"DATASET_QUEUE_URL", "SETTLE_SECONDS"},
     "start_retraining": PREPARATION | {"SERVED_DATASET"},
@@ -82,14 +84,30 @@ def test_plan_defaults_are_the_parameters_as_json(function: str) -> None:
         MaxTrainingSeconds="3600",
         Epochs="30",
         MinimumMap50="0.75",
+        MinimumClassAp50="0.25",
+        MaximumClassDrop="1",
+        MinimumHeldOutBoxes="50",
+        ApprovalMode="manual",
     )
     assert json.loads(stack.environment(logical_id(function))["PLAN_DEFAULTS"]) == {
         "instance": {"type": "ml.p3.2xlarge", "count": 2},
         "spot": True,
         "max_runtime_seconds": 3600,
         "epochs": 30,
-        "gate": {"min_map50": 0.75},
+        "gate": {
+            "min_map50": 0.75,
+            "min_class_ap50": 0.25,
+            "max_class_drop": 1,
+            "min_boxes": 50,
+            "approval": "manual",
+        },
     }
+
+
+@pytest.mark.parametrize("function", ["start_preprocessing", "start_retraining"])
+def test_the_gate_s_defaults_are_the_plan_s_own(stack: Stack, function: str) -> None:
+    defaults = PlanDefaults.from_document(json.loads(stack.environment(logical_id(function))["PLAN_DEFAULTS"]))
+    assert defaults.gate == Gate()
 
 
 @pytest.mark.parametrize(

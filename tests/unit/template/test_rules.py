@@ -33,6 +33,15 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
     "tuning_job_completed": {"ResumeRunsFunction": {"command": "resume_runs"}},
     "transform_job_completed": {"DeployModelFunction": {"command": "deploy_model", "job": f"dropspot-{RUN}-eval"}},
     "transform_job_failed": {"RecordFailureFunction": {"command": "record_failure", "job": f"dropspot-{RUN}-eval"}},
+    "champion_transform_job_completed": {
+        "DeployModelFunction": {"command": "deploy_model", "job": f"dropspot-{RUN}-evalchamp"},
+    },
+    "model_package_approved": {
+        "DeployModelFunction": {
+            "command": "apply_approval",
+            "package": "arn:aws:sagemaker:eu-west-1:111122223333:model-package/dropspot/3",
+        },
+    },
     "endpoint_in_service": {"ReconcileEndpointFunction": {"command": "reconcile_endpoint"}},
     "endpoint_failed": {"ReconcileEndpointFunction": {"command": "reconcile_endpoint"}},
     "endpoint_desired": {"ReconcileEndpointFunction": {"command": "reconcile_endpoint"}},
@@ -61,6 +70,9 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
     "model_deployed": {"NotificationTopic": f"The model of run {RUN} is in service at dropspot-endpoint"},
     "model_refused": {
         "NotificationTopic": f"The model of run {RUN} doesn't go into service: map50 0.31 is below 0.5",
+    },
+    "model_awaits_approval": {
+        "NotificationTopic": f"The model of run {RUN} waits for approval: dropspot approve {RUN}",
     },
 }
 
@@ -97,6 +109,7 @@ def test_an_event_wakes_whom_it_concerns_with_their_command(stack: Stack, name: 
 def test_every_rule_with_a_pattern_is_woken_by_some_captured_event(stack: Stack) -> None:
     events = [captured_event(name) for name in WAKES]
     events += [{**captured_event("step_due"), "detail": {"command": c, "job": "j"}} for c in STEPS]
+    events += [{**captured_event("step_due"), "detail": {"command": "apply_approval", "package": "p"}}]
     rules = stack.of_type("AWS::Events::Rule")
     idle = [
         name
@@ -121,6 +134,27 @@ def test_a_step_that_is_due_gets_the_same_command_as_by_the_job_s_own_event(stac
     assert woken(stack, event) == {
         STEPS[command]: {"command": command, "job": f"dropspot-{RUN}-train", "cause": event["id"]}
     }
+
+
+def test_a_decision_that_is_due_gets_the_same_command_as_by_the_registry_s_own_event(stack: Stack) -> None:
+    event = captured_event("step_due")
+    event["detail"] = {"command": "apply_approval", "package": "arn"}
+    command = {"command": "apply_approval", "package": "arn", "cause": event["id"]}
+    assert woken(stack, event) == {"DeployModelFunction": command}
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+def test_however_the_champion_s_evaluation_ends_the_gate_hears_of_it_and_nobody_else(stack: Stack, status: str) -> None:
+    event = captured_event("champion_transform_job_completed")
+    event["detail"]["TransformJobStatus"] = status
+    assert woken(stack, event).keys() == {"DeployModelFunction"}
+
+
+def test_a_decision_is_heard_of_where_the_event_does_not_say_what_changed(stack: Stack) -> None:
+    event = captured_event("model_package_approved")
+    del event["detail"]["UpdatedModelPackageFields"]
+    event["detail"]["ModelApprovalStatus"] = "Rejected"
+    assert woken(stack, event).keys() == {"DeployModelFunction"}
 
 
 def _changed(change: Callable[[Event], object]) -> Callable[[Event], Event]:
@@ -169,7 +203,13 @@ NEAR_MISSES: list[tuple[str, Callable[[Event], Event]]] = [
     ("training_job_completed", _field("detail", "TrainingJobName", value="dropspot-a-0123456789-eval")),
     ("training_job_completed", _field("detail", "TrainingJobStatus", value="COMPLETED")),
     ("training_job_failed", _field("detail", "TrainingJobName", value="other-a-0123456789-train")),
-    ("transform_job_completed", _field("detail", "TransformJobName", value="dropspot-a-0123456789-evalchamp")),
+    ("transform_job_completed", _field("detail", "TransformJobName", value="dropspot-a-0123456789-backfill")),
+    ("champion_transform_job_completed", _field("detail", "TransformJobName", value="other-a-0123456789-evalchamp")),
+    ("champion_transform_job_completed", _field("detail", "TransformJobStatus", value="Stopping")),
+    ("model_package_approved", _field("detail", "ModelApprovalStatus", value="PendingManualApproval")),
+    ("model_package_approved", _field("detail", "UpdatedModelPackageFields", value=["ModelLifeCycle"])),
+    ("model_package_approved", _field("detail", "UpdatedModelPackageFields", value=["CustomerMetadataProperties"])),
+    ("model_package_approved", _field("detail", "ModelPackageGroupName", value="dropspot2")),
     ("transform_job_failed", _field("detail", "TransformJobStatus", value="Stopping")),
     ("endpoint_in_service", _field("detail", "EndpointName", value="dropspot-endpoint2")),
     ("endpoint_in_service", _field("detail-type", value="SageMaker Endpoint Deployment State Change")),

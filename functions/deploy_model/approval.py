@@ -1,0 +1,64 @@
+"""What becomes of a version in the model registry once it is approved or rejected."""
+
+from typing import Any
+
+from dropspot import documents
+from dropspot.desired import Objection, want
+from dropspot.endpoint import ENDPOINT_DESIRED, MODEL_REFUSED, Deployment
+from dropspot.errors import InvalidInputError
+from dropspot.failures import notice
+from dropspot.ports import APPROVED, PENDING
+from dropspot.runs import Run
+from dropspot.services import Services
+
+
+def apply_approval(arn: str, services: Services[Any]) -> str | None:
+    """Do what the version's approval says; return it, None where nothing is to be done.
+
+    Nothing is, where it waits for approval still, where this was done before, and where it was approved before: a model
+    that went into service is taken out by a rollback. InvalidInputError: the version names no run of ours.
+    """
+    store = services.store
+    package = services.registry.package(arn)
+    run = Run.from_id(services.settings.app_name, package.run_id)
+    earlier = (documents.read_or_none(store, run.key("approval.json")) or {}).get("status")
+    if package.approval == PENDING or earlier in {APPROVED, package.approval}:
+        return None
+    candidate = candidate_of(services, run)
+    objection = None
+    if package.approval == APPROVED:
+        objection = put_into_service(services, candidate, "approved")
+    else:
+        told = notice(f"The model of run {run.run_id} was rejected" + (f": {package.note}" if package.note else ""))
+        services.bus.put(MODEL_REFUSED, {"run_id": run.run_id, "dataset": candidate.dataset, "notice": told})
+    record_approval(services, run, package.approval, package.note, objection)
+    return package.approval
+
+
+def candidate_of(services: Services[Any], run: Run) -> Deployment:
+    """Return the run as what may be in service; raise InvalidInputError where there is no such run."""
+    identity = documents.read_or_none(services.store, run.key("run.json"))
+    if identity is None:
+        raise InvalidInputError(f"there is no run {run.run_id}")
+    return Deployment(run, identity["dataset"], identity["created_at"])
+
+
+def put_into_service(services: Services[Any], candidate: Deployment, cause: str) -> Objection | None:
+    """Make the candidate what should be in service; return why it isn't, None where it is wanted."""
+    objection = want(services.store, candidate, services.settings.served_dataset, cause)
+    if objection is None:
+        services.bus.put(ENDPOINT_DESIRED, {"run_id": candidate.run.run_id})
+    return objection
+
+
+def record_approval(
+    services: Services[Any], run: Run, status: str, note: str = "", objection: Objection | None = None
+) -> None:
+    """Write approval.json, after all that it entails: without it, the next delivery does that again."""
+    document = {
+        "status": status,
+        "note": note,
+        "objection": objection.message if objection else "",
+        "at": documents.timestamp(services.now()),
+    }
+    documents.write(services.store, run.key("approval.json"), document)
