@@ -131,10 +131,14 @@ def _check_documents(stack: Stack, below: str) -> None:
 
 def _farewell(project: Project, stack: Stack, run: Run, console: Console, seconds: float) -> None:
     verdict = documents.read(stack.store, run.key("verdict.json"))
+    page = project.results / "evaluation.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_bytes(stack.store.read(run.key("evaluation", page.name)).body)
     console.print()
     console.print(Rule(f"Done in {duration(seconds)}", align="left", style="green"))
     lines = {
         "model": f"mAP@0.5 {verdict['map50']:.3f} on held-out pictures, by the run's own evaluation",
+        "page": f"{shown(page)}: its curves, classes and worst pictures",
         "run": f"s3://{stack.bucket}/{run.key('')}",
         "pictures": f"{shown(project.results)}/",
         "bucket": f"s3://{stack.bucket}: drop images under images/, data sets under datasets/<name>/",

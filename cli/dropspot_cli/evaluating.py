@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +16,9 @@ from rich.table import Table
 from dropspot.coco_scoring import ALL
 from dropspot.errors import InvalidInputError
 from dropspot.evaluation import SCHEMA, Evaluation, HeldOutPicture, detections_in, score, truth_in
+from dropspot.evaluation_page import evaluation_page
 from dropspot.scoring import Detection
+from dropspot.worst_pictures import worst_pictures
 from dropspot_cli import model_folders, prepared_folders
 from dropspot_cli.console import counted
 from dropspot_cli.detector_server import DetectorServer
@@ -30,14 +31,16 @@ _CONTENT_TYPE = "application/x-image"  # as the pipeline's Transform job states 
 def evaluate(project: Project, model: Path, prepared: Path, out: Path | None, console: Console) -> Evaluation:
     """Score the model on the test part of what `dropspot prepare` wrote, print the scores and write them down.
 
-    They go to `out`, or beside the model as evaluation.json: the document that the pipeline writes for a run. Raises
+    They go to `out`, or beside the model as evaluation.json, the document that the pipeline writes for a run; the page
+    on them goes beside it, with the ending .html. Raises
     InvalidInputError, with one sentence, for a model or data that can't be used, and for a file that is none of ours.
     """
     channels = prepared_folders.channels_folder(prepared)
     names = prepared_folders.class_names(channels)
     truth = _truth(channels)
     target = out if out is not None else model_folders.beside(model) / EVALUATION
-    _check_free(target)
+    page = target.with_suffix(".html")
+    _check_free(target, page)
     with model_folders.serving_root(model) as root:
         known = model_folders.description(root, model).num_classes
         if known != len(names):
@@ -57,9 +60,16 @@ def evaluate(project: Project, model: Path, prepared: Path, out: Path | None, co
                     detections[name] = found
                     bar.advance(task)
     evaluation = score(names, truth, detections)
-    _write(evaluation.document, target)
+    worst = worst_pictures(
+        evaluation,
+        truth,
+        read=lambda name: (channels / "test" / "images" / name).read_bytes(),
+        link=lambda name: (channels / "test" / "images" / name).resolve().as_uri(),
+    )
+    _replace(page, evaluation_page(f"The model in {model}", evaluation.document, worst))
+    _replace(target, json.dumps(evaluation.document, indent=1, ensure_ascii=False) + "\n")
     show(evaluation, console)
-    console.print(escape(f"written to {target}"), soft_wrap=True)
+    console.print(escape(f"written to {target}, and for people to {page}"), soft_wrap=True)
     return evaluation
 
 
@@ -115,21 +125,23 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _check_free(target: Path) -> None:
-    """Raise InvalidInputError where the file is there and holds anything else than an earlier evaluation."""
+def _check_free(target: Path, page: Path) -> None:
+    """Raise InvalidInputError where a file is there that no earlier evaluation has written."""
     if not target.parent.is_dir():
         raise InvalidInputError(f"{target.parent} is no folder")
-    if not target.exists():
+    if page == target:
+        raise InvalidInputError(f"{target} is where the page would go: name the scores' file with another ending")
+    if not target.exists() and not page.exists():
         return
     try:
         prepared_folders.read_document(target, SCHEMA)
     except (InvalidInputError, OSError) as error:
         raise InvalidInputError(
-            f"{target} is no earlier evaluation: choose another file; it was not touched"
+            f"{target if target.exists() else page} is no earlier evaluation: choose another file; it was not touched"
         ) from error
 
 
-def _write(document: Mapping[str, Any], target: Path) -> None:
+def _replace(target: Path, text: str) -> None:
     fresh = target.with_name(f".{target.name}.new")
-    fresh.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     fresh.replace(target)

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from dropspot.ports import APPROVED, REJECTED
 from dropspot_cli import alone, env_file, sam
+from dropspot_cli.approving import decide
 from dropspot_cli.aws_deployment import deploy as deploy_to_aws
 from dropspot_cli.console import console, counted, errors
 from dropspot_cli.demo import demo as run_demo
@@ -172,6 +174,29 @@ def rollback(
     stack: Stack = context.obj.connect()
     restored, event = request_rollback(stack, run)
     console.print(f"[green]✓[/] asked for the model of run {escape(restored)} to be in service again (event {event})")
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="The run's id; the one that waits by default.")] = "",
+    note: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+) -> None:
+    """Put a model into service that has passed the gate and waits for approval."""
+    approved = decide(context.obj.connect(), run, APPROVED, note)
+    console.print(
+        f"[green]✓[/] approved the model of {approved}: `dropspot watch {approved}` shows it come into service"
+    )
+
+
+@app.command()
+def reject(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="The run's id; the one that waits by default.")] = "",
+    note: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+) -> None:
+    """Keep a model out of service that has passed the gate and waits for approval."""
+    console.print(f"[green]✓[/] rejected the model of {decide(context.obj.connect(), run, REJECTED, note)}")
 
 
 @app.command()

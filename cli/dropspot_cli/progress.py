@@ -52,6 +52,11 @@ class Snapshot:
         return verdict is not None and not self.is_deployed and (verdict["status"] != "passed" or not self.is_wanted)
 
     @property
+    def awaits_approval(self) -> bool:
+        """Whether the model has passed the gate and nobody has decided on it."""
+        return self.verdict is not None and "package" in self.documents and "approval" not in self.documents
+
+    @property
     def is_wanted(self) -> bool:
         return self.wanted == self.documents.get("run", {}).get("run_id")
 

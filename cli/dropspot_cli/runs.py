@@ -1,7 +1,7 @@
 """Runs as the bucket records them: a document for every step, and nothing else to ask."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from rich.text import Text
 from dropspot import documents
 from dropspot.datasets import Listing, of_the_folder, prefix_of
 from dropspot.errors import InvalidInputError, NotFoundError
-from dropspot.ports import ObjectStore
+from dropspot.ports import REJECTED, ObjectStore
 from dropspot.runs import PREFIX, Run, RunStatus
 
 _NAME_WIDTH = 32  # of a data set's name in a terminal
@@ -64,17 +64,41 @@ def _summary(store: ObjectStore, run_id: str) -> RunSummary:
     names = {name for name in store.children(prefix) if not name.endswith("/")}
     status = RunStatus.of(names)
     who = identity(store, run_id)
+    approval = (documents.read_or_none(store, f"{prefix}approval.json") if "approval.json" in names else None) or {}
     failure = (documents.read_or_none(store, f"{prefix}failure.json") if "failure.json" in names else None) or {}
     verdict = (documents.read_or_none(store, f"{prefix}verdict.json") if "verdict.json" in names else None) or {}
     return RunSummary(
         run_id=run_id,
         dataset=who.get("dataset", ""),
         created_at=who.get("created_at", ""),
-        state=verdict["status"] if status.state == "judged" and "status" in verdict else status.state,
+        state=_state(status.state, verdict, approval),
         step=status.step,
         map50=verdict.get("map50"),
-        note=failure.get("message") or verdict.get("rule", ""),
+        note=failure.get("message") or _note(run_id, status.state, verdict, approval),
     )
+
+
+def _state(state: str, verdict: Mapping[str, Any], approval: Mapping[str, Any]) -> str:
+    """Return the run's state as a person would call it."""
+    if state == "judged" and approval.get("status") == REJECTED:
+        return "rejected"
+    if state == "judged" and "status" in verdict:
+        return str(verdict["status"])
+    return state.replace("_", " ")
+
+
+def _note(run_id: str, state: str, verdict: Mapping[str, Any], approval: Mapping[str, Any]) -> str:
+    if state == "awaiting_approval":
+        return f"dropspot approve {run_id}, or dropspot reject {run_id}"
+    if approval.get("status") == REJECTED:
+        return str(approval.get("note") or "in the model registry")
+    return str(approval.get("objection") or verdict.get("rule", ""))
+
+
+def runs_awaiting_approval(store: ObjectStore) -> list[str]:
+    """Return the ids of the runs whose models wait for somebody's decision."""
+    states = {run_id: RunStatus.of(set(store.children(f"{PREFIX}{run_id}/"))).state for run_id in run_ids(store)}
+    return [run_id for run_id, state in states.items() if state == "awaiting_approval"]
 
 
 def print_runs(runs: list[RunSummary], console: Console) -> None:
@@ -91,7 +115,13 @@ def _table(runs: list[RunSummary], name_width: int | None) -> Table:
     for column in ("began", "state", "step"):
         table.add_column(column, no_wrap=True)
     table.add_column("mAP@0.5", justify="right", no_wrap=True)
-    colours = {"failed": "red", "refused": "yellow", "deployed": "green"}
+    colours = {
+        "failed": "red",
+        "refused": "yellow",
+        "rejected": "yellow",
+        "awaiting approval": "cyan",
+        "deployed": "green",
+    }
     for run in runs:
         score = "" if run.map50 is None else f"{run.map50:.3f}"
         name = Text(_printable(run.dataset), no_wrap=True, overflow="ellipsis")

@@ -1,7 +1,7 @@
 """`dropspot teardown`: everything of a stack that costs money, in an order in which nothing comes back.
 
-The endpoint, its configs, models and alarms are made by the pipeline and unknown to CloudFormation. The bucket outlives
-the stack on purpose.
+The endpoint, its configs, models and alarms are made by the pipeline and unknown to CloudFormation, and so are the
+versions in the model registry, with which their group couldn't be deleted. The bucket outlives the stack on purpose.
 """
 
 import re
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from dropspot import aws, endpoint
 from dropspot.aws import SageMakerHosting
+from dropspot.aws_errors import is_missing
 from dropspot.errors import TransientError
 from dropspot_cli.stack import Stack
 
@@ -43,6 +44,7 @@ class Teardown:
             self.stack.store.delete(key)
         self._stop_jobs()
         self._delete_serving()
+        self._empty_registry()
         self._delete_stack()
         # A pass of reconcile_endpoint that had begun before may have made one more.
         self._delete_serving()
@@ -78,6 +80,20 @@ class Teardown:
         pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{app}-")
         names = [item["AlarmName"] for page in pages for item in page["MetricAlarms"]]
         return [name for name in names if _RUN_ALARM.fullmatch(name.removeprefix(f"{app}-"))]
+
+    def _empty_registry(self) -> None:
+        """Delete the versions of the stack's model package group: with any in it, CloudFormation couldn't delete it."""
+        client = aws.client("sagemaker")
+        try:
+            pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self.stack.app)
+            arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+        except ClientError as error:
+            if is_missing(error):
+                return
+            raise
+        for arn in arns:
+            self._ignoring_gone("delete_model_package", ModelPackageName=arn)
+            self.say(f"deleted the model package {arn.rpartition(':')[2]}")
 
     def _status(self) -> str:
         present = self._hosting.endpoint(self.stack.endpoint)

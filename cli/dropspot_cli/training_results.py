@@ -19,7 +19,8 @@ RESULT = "training.json"
 CURVE = "training.svg"
 LOG = "training.log"
 MODEL = "model"
-EVALUATION = "evaluation.json"  # `dropspot evaluate` writes it beside the model
+EVALUATION = "evaluation.json"  # `dropspot evaluate` writes it beside the model,
+EVALUATION_PAGE = "evaluation.html"  # and this beside it
 SCRATCH = ".training"
 
 
@@ -67,7 +68,7 @@ def check_free(out: Path) -> None:
 
 
 def _is_ours(out: Path, names: set[str]) -> bool:
-    if not {MODEL, RESULT} <= names <= {MODEL, RESULT, CURVE, LOG, EVALUATION}:
+    if not {MODEL, RESULT} <= names <= {MODEL, RESULT, CURVE, LOG, EVALUATION, EVALUATION_PAGE}:
         return False
     try:
         read_document(out / RESULT, SCHEMA)
@@ -105,7 +106,7 @@ def put(result: Result, model: Path, log: Path, out: Path) -> None:
     log.rename(fresh / LOG)
     earlier = model.with_name("earlier")
     earlier.mkdir()
-    for name in (RESULT, MODEL, CURVE, LOG, EVALUATION):
+    for name in (RESULT, MODEL, CURVE, LOG, EVALUATION, EVALUATION_PAGE):
         if (out / name).exists():
             (out / name).rename(earlier / name)
     for name in (MODEL, CURVE, LOG, RESULT):  # the document last: it says that the rest is there

@@ -11,7 +11,7 @@ from rich.status import Status
 
 from dropspot import documents
 from dropspot.errors import TransientError
-from dropspot.ports import ObjectStore
+from dropspot.ports import REJECTED, ObjectStore
 from dropspot.runs import Run
 from dropspot_cli.console import counted, duration
 from dropspot_cli.job_logs import JobLog, LogReader
@@ -125,10 +125,17 @@ class Watcher:
             self.console.print(
                 "[yellow]•[/] the data changed while it was being prepared; the new content has a run of its own"
             )
+        elif now.awaits_approval:
+            decide = f"dropspot approve {self.run.run_id}, or dropspot reject {self.run.run_id}"
+            self._line("[yellow]•[/]", "deploy", None, f"waits for approval: {decide}")
         elif now.is_kept_out:
             verdict = now.verdict or {}
-            rule = str(verdict.get("rule", ""))
-            self._line("[yellow]•[/]", "deploy", None, escape(f"{verdict.get('status')}: {rule}"))
+            approval = now.documents.get("approval", {})
+            rule = str(approval.get("objection") or verdict.get("rule", ""))
+            status = verdict.get("status")
+            if approval.get("status") == REJECTED:
+                status, rule = "rejected", str(approval.get("note") or "in the model registry")
+            self._line("[yellow]•[/]", "deploy", None, escape(f"{status}: {rule}"))
             if verdict.get("status") == "refused":
                 raise RunFailedError(f"The model of {self.run.run_id} was refused: {rule}.")
         return now

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from approval import candidate_of, put_into_service, record_approval
@@ -10,13 +11,16 @@ from dropspot import documents
 from dropspot.champion import champion_to_beat, class_labels
 from dropspot.desired import of_another_dataset
 from dropspot.endpoint import DESIRED, MODEL_AWAITS_APPROVAL, MODEL_REFUSED, Deployment, wanted_in
+from dropspot.errors import NotFoundError
 from dropspot.evaluation import score
+from dropspot.evaluation_page import evaluation_page
 from dropspot.evaluation_record import EvaluationRecord, Progress
 from dropspot.failures import notice
 from dropspot.plan import MANUAL, TrainingPlan
 from dropspot.ports import APPROVED, ObjectStore
 from dropspot.runs import Run
 from dropspot.services import Services
+from dropspot.worst_pictures import worst_pictures
 from gate import NOT_SERVED, PASSED, Rule, Verdict, judge, rule_documents, verdict_of
 from held_out import detections_of, held_out_pictures
 from registration import ensure_registered
@@ -40,15 +44,26 @@ def judge_run(run: Run, services: Services[Any]) -> Verdict | None:
     evaluation = score(class_labels(store, run), truth, detections_of(store, run, "raw", truth))
     champion = champion_to_beat(store, run, candidate.dataset, services.settings.served_dataset)
     comparison = compare(store, run, champion, record, progress, truth)
-    documents.write(store, run.key("evaluation", "evaluation.json"), evaluation.document)
+    measured = evaluation.document
+    documents.write(store, run.key("evaluation", "evaluation.json"), measured)
     if comparison:
         document = {"run_id": comparison.run_id, "basis": comparison.basis, **comparison.document}
         documents.write(store, run.key("evaluation", "champion.json"), document)
-    rules = judge(evaluation.document, plan.gate, comparison)
-    verdict = follow(services, candidate, verdict_of(rules), evaluation.document, plan)
-    written = verdict_document(services, verdict, evaluation.document, plan, rules, comparison)
+    rules = judge(measured, plan.gate, comparison)
+    verdict = follow(services, candidate, verdict_of(rules), measured, plan)
+    written = verdict_document(services, verdict, measured, plan, rules, comparison)
+    worst = worst_pictures(evaluation, truth, partial(_picture, store, run), "../prepared/test/images/{}".format)
+    page = evaluation_page(f"Run {run.run_id}", measured, worst, comparison.document if comparison else None, written)
+    store.write(run.key("evaluation", "evaluation.html"), page.encode(), content_type="text/html; charset=utf-8")
     documents.write_once(store, run.key("verdict.json"), written)
     return verdict
+
+
+def _picture(store: ObjectStore, run: Run, name: str) -> bytes | None:
+    try:
+        return store.read(run.key("prepared", "test", "images", name)).body
+    except NotFoundError:
+        return None
 
 
 def follow(

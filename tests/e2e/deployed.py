@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,14 +124,28 @@ class Deployed:
 
         return wait_for(f"run {number} of {dataset}", begun, seconds)
 
+    def next_run(self, dataset: str, known: Collection[str], seconds: float = 60) -> str:
+        """Wait for a run of the data set that isn't among the known ones and return its id."""
+
+        def begun() -> str | None:
+            return next((run_id for run_id in self.runs(dataset) if run_id not in known), None)
+
+        return wait_for(f"another run of {dataset}", begun, seconds)
+
+    def replace_data(self, folder: Path, dataset: str) -> None:
+        """Make the folder's files all that the data set holds."""
+        for key in self.keys(f"datasets/{dataset}/"):
+            self.s3.delete_object(Bucket=self.bucket, Key=key)
+        self.upload(folder, dataset)
+
     def state_of(self, run_id: str) -> str:
         prefix = f"runs/{run_id}/"
         names = {key.removeprefix(prefix) for key in self.keys(prefix)}
         return RunStatus.of({name for name in names if "/" not in name}).state
 
     def ended(self, run_id: str, seconds: float = 240) -> str:
-        """Wait until the run has ended, and return how: failed, superseded, judged or deployed."""
-        finals = {"failed", "superseded", "deployed"}
+        """Wait until the run has ended, and return how: failed, superseded, judged, deployed or awaiting_approval."""
+        finals = {"failed", "superseded", "deployed", "awaiting_approval"}
 
         def final() -> str | None:
             state = self.state_of(run_id)

@@ -30,6 +30,8 @@ def test_teardown_leaves_the_bucket_and_says_so(deployed: Deployed, champion: st
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
     assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_model_packages()["ModelPackageSummaryList"] == []
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
     with pytest.raises(ClientError, match="does not exist"):
         deployed.client("cloudformation").describe_stacks(StackName="dropspot")
     assert deployed.client("lambda").list_functions()["Functions"] == []

@@ -134,10 +134,18 @@ class S3Store:
         with closing(body):
             yield from body.iter_chunks(_PIECE)
 
-    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        content_type: str = "application/json",
+    ) -> bool:
         condition = {"IfMatch": if_match} if if_match is not None else {"IfNoneMatch": "*"} if if_absent else {}
         try:
-            client("s3").put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", **condition)
+            client("s3").put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
         except ClientError as error:
             # 409 is a conditional write that lost against another one in flight; 404 an If-Match on a deleted object.
             if condition and _code(error) in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"}:

@@ -54,8 +54,16 @@ class ObjectStore(Protocol):
     def pieces(self, key: str) -> Iterator[bytes]:
         """Yield the object's bytes, a mebibyte at a time at most; raise NotFoundError. Stopping early is cheap."""
 
-    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
-        """Write a JSON document; return False where the condition doesn't hold, and nothing was written."""
+    def write(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        content_type: str = "application/json",
+    ) -> bool:
+        """Write a document; return False where the condition doesn't hold, and nothing was written."""
 
     def delete(self, key: str) -> None:
         """Remove the object; one that isn't there is no error."""

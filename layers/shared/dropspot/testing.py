@@ -119,12 +119,20 @@ class MemoryStore:
         body = self.read(key).body
         yield from (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
 
-    def write(self, key: str, body: bytes, *, if_match: str | None = None, if_absent: bool = False) -> bool:
+    def write(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        content_type: str = "application/json",
+    ) -> bool:
         present = self.head(key)
         # The adapter sends one condition and If-Match is the one it prefers.
         if (present != if_match) if if_match is not None else (if_absent and present is not None):
             return False
-        self.put(key, body, "application/json")
+        self.put(key, body, content_type)
         return True
 
     def delete(self, key: str) -> None:

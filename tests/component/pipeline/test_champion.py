@@ -241,3 +241,29 @@ def test_an_evaluation_that_stopped_half_way_is_resumed(road: Road) -> None:
     end_champion(road, candidate)
     road.call("resume_runs", resume)
     assert road.world.bus.of("Step Due")[1:] == [{"command": "deploy_model", "job": candidate.transform_job}]
+
+
+def test_a_champion_whose_files_were_removed_is_nobody_to_beat(road: Road) -> None:
+    champion = begun(road)
+    road.deploy(champion)
+    for key in road.store.keys(champion.key("prepared/")):
+        road.store.delete(key)
+    candidate = next_run(road)
+    road.judge(candidate)
+    assert verdict(road, candidate)["champion"] is None
+    assert verdict(road, candidate)["status"] == "passed"
+
+
+def test_the_page_lies_beside_the_scores_with_its_pictures_or_without(road: Road) -> None:
+    champion, candidate = successor(road)
+    road.evaluate(candidate, good=False)
+    road.store.delete(candidate.key("prepared", "test", "images", "b.jpg"))
+    end_champion(road, candidate)
+    road.command("deploy_model", candidate, "eval")
+    stored = road.store.read(candidate.key("evaluation", "evaluation.html"))
+    assert stored.content_type.startswith("text/html")
+    page = stored.body.decode()
+    assert f"Run {candidate.run_id}" in page
+    assert champion.run_id in page
+    assert "../prepared/test/images/b.jpg" in page
+    assert "missed: cat" in page

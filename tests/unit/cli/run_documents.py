@@ -38,6 +38,17 @@ def judged(store: MemoryStore, run: Run, status: str = "passed", rule: str = "go
     store.put_json(run.key("verdict.json"), verdict)
 
 
+def awaiting(store: MemoryStore, run: Run, arn: str = "arn") -> None:
+    """Judged, and registered for somebody's approval."""
+    verdict = {"status": "passed", "rule": "good enough; it waits for approval", "map50": 0.875, "boxes": 2}
+    store.put_json(run.key("package.json"), {"arn": arn, "approval": "manual"})
+    store.put_json(run.key("verdict.json"), verdict | {"at": "2026-01-01T00:02:25Z"})
+
+
+def decided(store: MemoryStore, run: Run, status: str, note: str = "", objection: str = "") -> None:
+    store.put_json(run.key("approval.json"), {"status": status, "note": note, "objection": objection})
+
+
 def deployed(store: MemoryStore, run: Run) -> None:
     champion = {"run_id": run.run_id, "in_service_since": "2026-01-01T00:02:55Z"}
     store.put_json(run.key("champion.json"), champion)

@@ -22,7 +22,8 @@ from dropspot_cli.sentences import sentence
 from dropspot_local.cloud import Cloud, CloudError
 
 VERBS = (
-    *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "rollback", "teardown", "deploy", "demo"),
+    *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo"),
+    *("approve", "reject", "rollback"),
     *("prepare", "train", "evaluate", "serve"),
 )
 

@@ -39,6 +39,9 @@ def test_a_perfect_model_scores_one_and_the_scores_lie_beside_it(
     assert (evaluation.map50, evaluation.map50_voc07, evaluation.boxes, evaluation.images) == (1.0, 1.0, 3, 2)
     document = json.loads((model.parent / "evaluation.json").read_text())
     assert document == evaluation.document
+    page = (model.parent / "evaluation.html").read_text()
+    assert f"The model in {model}" in page
+    assert "The worst pictures" not in page
     measured = {"class_id": 1, "label": "cube", "boxes": 1, "ap50": 1.0, "ap50_voc07": 1.0}
     assert document["classes"][1].items() >= measured.items()
     shown = [line.split() for line in told(screen).splitlines()]
@@ -52,6 +55,7 @@ def test_a_missed_box_costs_its_class(data: Path, model: Path, tmp_path: Path, s
     evaluation = evaluate(project, model.parent, data / "prepared", tmp_path / "mine.json", screen)
     assert [one.curve.ap for one in evaluation.classes] == [0.5, 1.0]
     assert evaluation.map50 == 0.75
+    assert "missed: ball" in (tmp_path / "mine.html").read_text()
     assert json.loads((tmp_path / "mine.json").read_text())["map50"] == 0.75
     assert not (model.parent / "evaluation.json").exists()
 
@@ -69,6 +73,14 @@ def test_an_earlier_evaluation_is_replaced_and_nothing_else_is(
         with pytest.raises(InvalidInputError, match=r"is no earlier evaluation: .*not touched"):
             evaluate(project, model, data, target, screen)
         assert target.read_text() == text
+    target.unlink()
+    page = target.with_suffix(".html")
+    page.write_text("thesis")
+    with pytest.raises(InvalidInputError, match=r"mine\.html is no earlier evaluation: .*not touched"):
+        evaluate(project, model, data, target, screen)
+    assert page.read_text() == "thesis"
+    with pytest.raises(InvalidInputError, match="where the page would go"):
+        evaluate(project, model, data, page, screen)
     with pytest.raises(InvalidInputError, match="absent is no folder"):
         evaluate(project, model, data, tmp_path / "absent" / "x.json", screen)
 

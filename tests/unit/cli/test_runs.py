@@ -121,3 +121,18 @@ def test_an_unknown_run_is_told_from_what_is_no_id(store: MemoryStore, run: Run)
         run_named("dropspot", "Not An Id", store)
     road.begun(store, run)
     assert run_named("dropspot", run.run_id, store) == run
+
+
+def test_runs_say_what_waits_for_approval_and_what_was_decided(store: MemoryStore, run: Run) -> None:
+    road.begun(store, run)
+    road.awaiting(store, run)
+
+    def shown() -> tuple[str, str]:
+        [one] = summaries(store)
+        return one.state, one.note
+
+    assert shown() == ("awaiting approval", f"dropspot approve {run.run_id}, or dropspot reject {run.run_id}")
+    road.decided(store, run, "Rejected", "mixes up cats and dogs")
+    assert shown() == ("rejected", "mixes up cats and dogs")
+    road.decided(store, run, "Approved", objection="not deployed: another is wanted")
+    assert shown() == ("passed", "not deployed: another is wanted")

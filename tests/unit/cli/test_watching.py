@@ -122,6 +122,21 @@ def test_a_model_of_another_data_set_ends_well(store: MemoryStore, run: Run, scr
     assert "not_served: this stack serves the data set toybox" in told(screen)
 
 
+def test_a_model_that_waits_for_approval_says_how_to_decide(store: MemoryStore, run: Run, screen: Console) -> None:
+    road.begun(store, run)
+    road.awaiting(store, run)
+    assert not watcher(store, run, screen, Road()).follow().is_deployed
+    assert f"waits for approval: dropspot approve {run.run_id}, or dropspot reject {run.run_id}" in told(screen)
+
+
+def test_a_rejected_model_ends_with_the_reason(store: MemoryStore, run: Run, screen: Console) -> None:
+    road.begun(store, run)
+    road.awaiting(store, run)
+    road.decided(store, run, "Rejected", "mixes up cats and dogs")
+    watcher(store, run, screen, Road()).follow()
+    assert "rejected: mixes up cats and dogs" in told(screen)
+
+
 def test_superseded_content_is_said(store: MemoryStore, run: Run, screen: Console) -> None:
     road.begun(store, run)
     store.put_json(run.key("superseded.json"), {})
