@@ -16,16 +16,26 @@ from dropspot.ports import JobKind
 from dropspot.runs import Run, RunStatus
 
 ENDPOINT = "dropspot-endpoint"
-STEPS = (("prep", JobKind.PROCESSING), ("train", JobKind.TRAINING), ("eval", JobKind.TRANSFORM))
-NEXT = {"prep": "start_training", "train": "start_evaluation", "eval": "deploy_model"}
+STEPS = (
+    ("prep", JobKind.PROCESSING),
+    ("train", JobKind.TRAINING),
+    ("eval", JobKind.TRANSFORM),
+    ("evalchamp", JobKind.TRANSFORM),
+)
+NEXT = {"prep": "start_training", "train": "start_evaluation", "eval": "deploy_model", "evalchamp": "deploy_model"}
 ANSWERING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What a run is like: the step whose job fails, whether its model is good, starts, and answers as it should."""
+    """What a run is like: the step whose job fails, whether its model is good, starts, and answers as it should.
+
+    With `other_pictures` held out than other runs, the champion is evaluated again; that job may fail.
+    """
 
     fails_at: str = ""
+    other_pictures: bool = False
+    champion_fails: bool = False
     is_good: bool = True
     starts: bool = True
     answers: bool = True
@@ -110,9 +120,12 @@ class World:
         if fate.fails_at == step:
             self.road.world.jobs.end(kind, name, "Failed", reason=f"{step} broke")
         elif step == "prep":
-            self.road.prepare(run)
+            self.road.prepare(run, held_out=f"{run.run_id}.jpg" if fate.other_pictures else "a.jpg")
         elif step == "train":
             self.road.train(run)
+        elif step == "evalchamp":
+            self.road.answer(run, "champion-raw")
+            self.road.world.jobs.end(kind, name, "Failed" if fate.champion_fails else "Completed", reason="it broke")
         else:
             self.road.evaluate(run, good=fate.is_good)
         function = "record_failure" if fate.fails_at == step else NEXT[step]

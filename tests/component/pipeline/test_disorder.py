@@ -15,6 +15,8 @@ FATES = st.one_of(
     st.builds(
         Fate,
         fails_at=st.sampled_from(["", "", "", "prep", "train", "eval"]),
+        other_pictures=st.booleans(),
+        champion_fails=st.booleans(),
         is_good=st.booleans(),
         starts=st.booleans(),
         answers=st.booleans(),
