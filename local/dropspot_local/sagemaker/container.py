@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -18,13 +19,11 @@ NICENESS = 5
 """Jobs give way to the server and the Lambda workers, which somebody waits for."""
 
 
-def container_environment(
-    root: Path, image: Mapping[str, str], own: Mapping[str, str], service: Mapping[str, str]
-) -> dict[str, str]:
+def container_environment(root: Path, *given: Mapping[str, str]) -> dict[str, str]:
     """The environment of a container's process.
 
-    `image` is the image's, `own` what the request sets, `service` what SageMaker sets; later ones win. Nothing of the
-    server's own environment gets in but the path to programs and the mark of its cloud: no credentials above all.
+    `given` are the image's, what the request sets and what SageMaker sets; later ones win. Nothing of the server's own
+    environment gets in but the path to programs and the mark of its cloud: no credentials above all.
     """
     temporary = root / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -36,7 +35,7 @@ def container_environment(
         "PYTHONDONTWRITEBYTECODE": "1",
         MARK: os.environ.get(MARK, ""),
     }
-    return {**base, **image, **own, **service, **local}
+    return dict(ChainMap(local, *map(dict, reversed(given)), base))
 
 
 class ContainerProcess:

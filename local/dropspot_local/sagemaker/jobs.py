@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,6 +33,15 @@ INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please 
 
 class JobFailedError(Exception):
     """The job has failed; the text becomes its FailureReason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a container runs: its /opt/ml, the host's name, and what its environment has on this machine only."""
+
+    root: Path
+    host: str = "algo-1"
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Job(ABC):
@@ -137,38 +147,38 @@ class Job(ABC):
         fields = {**self.end(status), **fields, f"{self.prefix}Status": status}
         self.update(**fields)
 
-    def open_log(self, suffix: str = "") -> LogStream:
-        """A log stream of this job, named as the service names it."""
+    def open_log(self, suffix: str = "", host: str = "algo-1") -> LogStream:
+        """A log stream of one host of this job, named as the service names it."""
         return LogStream(
-            self._service_clients["logs"], self.log_group, f"{self.name}/algo-1-{int(time.time())}{suffix}"
+            self._service_clients["logs"], self.log_group, f"{self.name}/{host}-{int(time.time())}{suffix}"
         )
 
     def run_container(
         self,
         command: Sequence[str],
-        image_environment: Mapping[str, str],
-        own: Mapping[str, str],
-        service: Mapping[str, str],
+        environments: Sequence[Mapping[str, str]],
+        machine: Machine | None = None,
         *,
         seconds: float,
         on_line: Callable[[str], None] | None = None,
         broken_off: Sequence[threading.Event] = (),
     ) -> int | None:
-        """Run the container's command. Returns its exit code.
+        """Run the container's command, with environments of which later ones win. Returns its exit code.
 
         None when it was stopped: because that was requested, `seconds` were over, or one of `broken_off` was set.
         """
-        log = self.open_log()
+        machine = machine or Machine(self.root)
+        log = self.open_log(host=machine.host)
 
         def write(line: str) -> None:
             log.write(line)
             if on_line is not None:
                 on_line(line)
 
-        environment = container_environment(self.root, image_environment, own, service)
+        environment = container_environment(machine.root, *environments) | machine.environment
         try:
             try:
-                process = ContainerProcess(command, environment, self.root, write)
+                process = ContainerProcess(command, environment, machine.root, write)
             except OSError as error:
                 write(f"{command[0]}: {error.strerror}")
                 raise JobFailedError(f"ClientError: {command[0]} could not be started: {error.strerror}") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 FLUSH_SECONDS = 0.5
 LARGEST_MESSAGE = 256 * 1024 - 26
+_creating = threading.Lock()
 LARGEST_BATCH = (1000, 900_000)  # events and bytes, below PutLogEvents' own limits
 
 
@@ -37,10 +38,13 @@ class LogStream:
         self._sender.join(timeout=30)
 
     def _create(self) -> None:
+        # A client makes its exception classes when they are first asked for: two threads would each have their own.
+        with _creating:
+            known = self._client.exceptions.ResourceAlreadyExistsException
         # Every job of a kind writes to the same group; two starts within a second may share a stream.
-        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+        with contextlib.suppress(known):
             self._client.create_log_group(logGroupName=self.group)
-        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+        with contextlib.suppress(known):
             self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
 
     def _send_until_closed(self) -> None:

@@ -84,13 +84,15 @@ class ProcessingJob(Job):
         try:
             code = self.run_container(
                 [*command, *application.get("ContainerArguments", [])],
-                image.environment,
-                self.record.get("Environment", {}),
-                {
-                    "AWS_REGION": self.site.region,
-                    "PROCESSING_JOB_NAME": self.name,
-                    "PROCESSING_JOB_ARN": self.arn,
-                },
+                [
+                    image.environment,
+                    self.record.get("Environment", {}),
+                    {
+                        "AWS_REGION": self.site.region,
+                        "PROCESSING_JOB_NAME": self.name,
+                        "PROCESSING_JOB_ARN": self.arn,
+                    },
+                ],
                 seconds=limit,
             )
         finally:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 PARALLEL_TRANSFERS = 8
 READ_BYTES = 1 << 20
+EVERYTHING = slice(None)
 
 
 class StagingError(Exception):
@@ -80,10 +81,13 @@ def find_keys(client: Any, prefix: S3Location) -> list[str]:
     return keys
 
 
-def download_prefix(client: Any, uri: str, folder: Path) -> int:
-    """Bring every object below an S3 prefix into the folder, keeping relative paths. Returns how many there were."""
+def download_prefix(client: Any, uri: str, folder: Path, share: slice = EVERYTHING) -> int:
+    """Bring every object below an S3 prefix into the folder, keeping relative paths. Returns how many there were.
+
+    `share` picks a part of them, in S3's order.
+    """
     prefix = S3Location.parse(uri)
-    keys = find_keys(client, prefix)
+    keys = find_keys(client, prefix)[share]
     folder.mkdir(parents=True, exist_ok=True)
     return _download(client, prefix.bucket, {key: _inside(folder, relative_name(prefix.key, key)) for key in keys})
 
@@ -154,16 +158,20 @@ def download_file(client: Any, source: S3Location, target: Path) -> None:
 
 def upload_folder(client: Any, folder: Path, uri: str) -> int:
     """Send every file below the folder to an S3 prefix. Links aren't followed: SageMaker doesn't upload them."""
+    return upload_files(client, folder, list(files(folder)), uri)
+
+
+def upload_files(client: Any, folder: Path, chosen: Sequence[Path], uri: str) -> int:
+    """Send these files of the folder to an S3 prefix. Returns how many there were."""
     prefix = S3Location.parse(uri)
-    files = list(_files(folder))
 
     def send(file: Path) -> None:
         target = prefix.join(file.relative_to(folder).as_posix())
         upload_file(client, file, target.uri)
 
     with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
-        list(pool.map(send, files))
-    return len(files)
+        list(pool.map(send, chosen))
+    return len(chosen)
 
 
 def upload_file(client: Any, file: Path, uri: str) -> None:
@@ -177,9 +185,12 @@ def upload_file(client: Any, file: Path, uri: str) -> None:
         raise StagingError(f"ClientError: Data upload failed:{code} for {uri}") from error
 
 
-def pack(folder: Path, archive: Path) -> bool:
-    """Make a .tar.gz of what is in the folder. False, and no archive, when there is nothing."""
-    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+def pack(folders: Sequence[Path], archive: Path) -> bool:
+    """Make one .tar.gz of what is in the folders. False, and no archive, when there is nothing.
+
+    Where names clash, which the service forbids, the last folder's is what unpacking leaves.
+    """
+    entries = [entry for folder in folders if folder.is_dir() for entry in sorted(folder.iterdir())]
     if not entries:
         return False
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:  # weights hardly compress: don't spend time on it
@@ -218,7 +229,8 @@ def _inside(folder: Path, name: str) -> Path:
     return folder / path
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
+    """Every file below the folder, links left out."""
     for directory, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not Path(directory, name).is_symlink())
         for name in sorted(files):

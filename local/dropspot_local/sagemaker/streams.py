@@ -55,8 +55,11 @@ class ChannelStream:
             raise StagingError(f"ClientError: Data download failed:{error}, in {uri} of channel {self.name}") from error
 
 
-def channel_stream(client: Any, channel: Record) -> ChannelStream:
-    """The stream of a channel as CreateTrainingJob has it; StagingError when there is nothing to stream."""
+def channel_stream(client: Any, channel: Record, share: slice = staging.EVERYTHING) -> ChannelStream:
+    """The stream of a channel as CreateTrainingJob has it; StagingError when there is nothing to stream.
+
+    `share` picks a part of its objects, or of its manifest's lines.
+    """
     source = channel["DataSource"]["S3DataSource"]
     if source["S3DataType"] == "AugmentedManifestFile":
         entries = manifest_entries(client, source["S3Uri"], source["AttributeNames"])
@@ -66,7 +69,7 @@ def channel_stream(client: Any, channel: Record) -> ChannelStream:
     return ChannelStream(
         client,
         channel["ChannelName"],
-        entries,
+        entries[share],
         wrapped=channel.get("RecordWrapperType") == "RecordIO",
         seed=channel.get("ShuffleConfig", {}).get("Seed"),
     )

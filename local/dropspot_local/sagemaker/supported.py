@@ -146,7 +146,7 @@ ONLY: dict[str, set[Any]] = {
     "InputDataConfig.CompressionType": {"None"},
     "InputDataConfig.DataSource.S3DataSource.S3DataType": {"S3Prefix", "AugmentedManifestFile"},
     "OutputDataConfig.CompressionType": {"GZIP"},
-    "ResourceConfig.InstanceCount": {1},
+    "ResourceConfig.InstanceCount": set(range(1, 101)),
     "TransformInput.DataSource.S3DataSource.S3DataType": {"S3Prefix"},
     "TransformInput.CompressionType": {"None"},
     "TransformInput.SplitType": {"None"},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import threading
 import time
+from functools import cached_property
 from typing import Any
 
 from dropspot.algorithm_metrics import METRICS
@@ -16,16 +16,10 @@ from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.errors import validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
 from dropspot_local.sagemaker.metrics import MetricReader
-from dropspot_local.sagemaker.pipes import ChannelPipes
 from dropspot_local.sagemaker.spot import WAIT_EXCEEDED, SpotCapacity
 from dropspot_local.sagemaker.state import Record, Records, Site
-from dropspot_local.sagemaker.streams import ChannelStream, channel_stream
-from dropspot_local.sagemaker.training_request import (
-    MESSAGES,
-    PIPE,
-    channel_document,
-    input_mode,
-)
+from dropspot_local.sagemaker.training_hosts import TrainingHost, run_on_all, training_hosts
+from dropspot_local.sagemaker.training_request import MESSAGES
 
 logger = logging.getLogger("dropspot_local")
 
@@ -62,6 +56,10 @@ class TrainingJob(Job):
                 )
             self._capacity.take_away(seconds)
 
+    @cached_property
+    def _hosts(self) -> list[TrainingHost]:
+        return training_hosts(self.folder, self.record["ResourceConfig"].get("InstanceCount", 1))
+
     def stop(self) -> None:
         """Ask the job to end as Stopped."""
         with self.records.lock:
@@ -75,7 +73,8 @@ class TrainingJob(Job):
         image = self.site.images.find(algorithm["TrainingImage"])
         command = algorithm.get("ContainerEntrypoint") or image.command(algorithm["TrainingImage"], "train")
         self._transition("Downloading")
-        pipes = ChannelPipes(self._stage_in(), self.root / "input" / "data")
+        for host in self._hosts:
+            host.stage_in(self.s3, self.record, self._hosts)
         self._transition("Training", TrainingStartTime=self.record.get("TrainingStartTime", time.time()))
         definitions = algorithm.get("MetricDefinitions") or [
             {"Name": name, "Regex": regex}
@@ -83,24 +82,25 @@ class TrainingJob(Job):
             if BUILT_IN_IMAGE.fullmatch(algorithm["TrainingImage"])
         ]
         metrics = MetricReader(definitions)
+        service = {"AWS_REGION": self.site.region, "TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self.arn}
+        seconds = self._capacity.begin()
+
+        def run(host: TrainingHost, broken: threading.Event) -> int | None:
+            with host.pipes:
+                return self.run_container(
+                    [*command, *algorithm.get("ContainerArguments", [])],
+                    [image.environment, self.record.get("Environment", {}), service],
+                    host.machine(self._hosts),
+                    seconds=seconds,
+                    on_line=metrics.read,
+                    broken_off=[host.pipes.failed, self._capacity.taken, broken],
+                )
+
         running = threading.Event()
         checkpoints = threading.Thread(target=self._sync_checkpoints_while, args=(running,), daemon=True)
         checkpoints.start()
         try:
-            with pipes:
-                code = self.run_container(
-                    [*command, *algorithm.get("ContainerArguments", [])],
-                    image.environment,
-                    self.record.get("Environment", {}),
-                    {
-                        "AWS_REGION": self.site.region,
-                        "TRAINING_JOB_NAME": self.name,
-                        "TRAINING_JOB_ARN": self.arn,
-                    },
-                    seconds=self._capacity.begin(),
-                    on_line=metrics.read,
-                    broken_off=[pipes.failed, self._capacity.taken],
-                )
+            last, code = run_on_all(self._hosts, run)
         finally:
             self._capacity.end()
             running.set()
@@ -112,12 +112,14 @@ class TrainingJob(Job):
             self.record.update(fields)
         if self.abandoned:
             return fields
-        cut_off = pipes.failed.is_set() and not self.stop_requested.is_set()
+        starved = [host.pipes.reason for host in self._hosts if host.pipes.failed.is_set()]
+        cut_off = bool(starved) and not self.stop_requested.is_set()
         if code is None and not cut_off and not self.stop_requested.is_set():
             self._last_status = self._capacity.exceeded
             self.stop_requested.set()
         if cut_off or code not in (0, None):
-            reason = pipes.reason if cut_off else f"AlgorithmError: {self._failure()}, exit code: {code}"
+            said = last.failure()[:FAILURE_CHARACTERS].strip()
+            reason = starved[0] if cut_off else f"AlgorithmError: {said}, exit code: {code}"
             self._upload_of_failed(reason)
             raise JobFailedError(reason)
         self._upload_checkpoints()
@@ -165,60 +167,13 @@ class TrainingJob(Job):
             self._enter(secondary)
             self.update(**fields)
 
-    def _stage_in(self) -> list[ChannelStream]:
-        """Bring in everything but the channels in Pipe mode, whose streams are returned."""
-        streams = []
-        for channel in self.record.get("InputDataConfig", []):
-            if input_mode(self.record, channel) == PIPE:
-                streams.append(channel_stream(self.s3, channel))
-                continue
-            source = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            staging.download_prefix(self.s3, source, self.root / "input" / "data" / channel["ChannelName"])
-        for name in ("model", "output/data"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        if location := self.record.get("CheckpointConfig"):
-            self._checkpoint_folder.mkdir(parents=True, exist_ok=True)
-            prefix = staging.S3Location.parse(location["S3Uri"])
-            if next(staging.list_keys(self.s3, prefix), None) is not None:
-                staging.download_prefix(self.s3, location["S3Uri"], self._checkpoint_folder)
-        self._write_configuration()
-        return streams
-
-    def _write_configuration(self) -> None:
-        folder = self.root / "input" / "config"
-        folder.mkdir(parents=True, exist_ok=True)
-        channels = {
-            channel["ChannelName"]: channel_document(channel, input_mode(self.record, channel))
-            for channel in self.record.get("InputDataConfig", [])
-        }
-        resources = {
-            "current_host": "algo-1",
-            "current_instance_type": self.record["ResourceConfig"].get("InstanceType", ""),
-            "current_group_name": "homogeneousCluster",
-            "hosts": ["algo-1"],
-            "network_interface_name": "lo",
-        }
-        documents: dict[str, Any] = {
-            "hyperparameters": self.record.get("HyperParameters", {}),
-            "inputdataconfig": channels,
-            "resourceconfig": resources,
-        }
-        if location := self.record.get("CheckpointConfig"):
-            documents["checkpointconfig"] = {"LocalPath": "/opt/ml/checkpoints", **location}
-        for name, document in documents.items():
-            (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
-
-    @property
-    def _checkpoint_folder(self) -> Any:
-        return self.local(self.record["CheckpointConfig"].get("LocalPath", "/opt/ml/checkpoints"))
-
     def _sync_checkpoints_while(self, stopped: threading.Event) -> None:
         while "CheckpointConfig" in self.record and not stopped.wait(CHECKPOINT_SYNC_SECONDS):
             self._upload_checkpoints()
 
     def _upload_checkpoints(self) -> None:
-        if "CheckpointConfig" in self.record:
-            staging.upload_folder(self.s3, self._checkpoint_folder, self.record["CheckpointConfig"]["S3Uri"])
+        for host in self._hosts:
+            host.upload_checkpoints(self.s3, self.record)
 
     def _upload_of_failed(self, reason: str) -> None:
         """Send what a failed job leaves behind; that this fails too is no reason to hide the first one."""
@@ -230,13 +185,9 @@ class TrainingJob(Job):
 
     def _upload_archive(self, folder: str, name: str) -> str | None:
         archive = self.folder / f"{name}.tar.gz"
-        if not staging.pack(self.root / folder, archive):
+        if not staging.pack([host.root / folder for host in self._hosts], archive):
             return None
         output = staging.S3Location.parse(self.record["OutputDataConfig"]["S3OutputPath"])
         target = output.join(f"{self.name}/output/{name}.tar.gz").uri
         staging.upload_file(self.s3, archive, target)
         return target
-
-    def _failure(self) -> str:
-        file = self.root / "output" / "failure"
-        return file.read_text(encoding="utf-8", errors="replace")[:FAILURE_CHARACTERS].strip() if file.is_file() else ""

@@ -48,7 +48,7 @@ def process() -> None:
     (ROOT / "output" / "message").write_text("all copied")
 
 
-def read_pipes(orders: dict[str, list[int]]) -> list[BinaryIO]:
+def read_pipes(orders: dict[str, list[int]], suffix: str) -> list[BinaryIO]:
     """Read each channel's pipes one after another, -1 or that many bytes of each, and put what came into the model.
 
     Returns the pipes; each but the last is closed before the channel's next is opened.
@@ -63,7 +63,7 @@ def read_pipes(orders: dict[str, list[int]]) -> list[BinaryIO]:
             while not path.exists():
                 time.sleep(0.01)
             pipe = path.open("rb")
-            (ROOT / "model" / path.name).write_bytes(pipe.read(size))
+            (ROOT / "model" / f"{path.name}{suffix}").write_bytes(pipe.read(size))
         if pipe is not None:
             last.append(pipe)
     return last
@@ -73,7 +73,8 @@ def train() -> None:
     """Obey the hyperparameters; write a model that holds what the container saw."""
     config = ROOT / "input" / "config"
     parameters = json.loads((config / "hyperparameters.json").read_text())
-    ended = []
+    resources = json.loads((config / "resourceconfig.json").read_text())
+    host, ended = resources["current_host"], []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     print("#quality_metric: host=algo-1, epoch=0, batch=1 train smooth_l1 <loss>=(nonsense)")
     print("#quality_metric: host=algo-1, epoch=0, batch=1 train smooth_l1 <loss>=0.75")
@@ -85,13 +86,17 @@ def train() -> None:
     if checkpoints.is_dir():
         found = sorted(file.name for file in checkpoints.iterdir())
         (checkpoints / f"checkpoint-{len(found)}").write_text("weights")
-    pipes = read_pipes(json.loads(parameters.get("pipes", "{}")))
-    deadline = time.monotonic() + float(parameters.get("sleep", "0"))
+        if parameters.get("rewriting_host") == host:
+            (checkpoints / "progress").write_text("new")
+    pipes = read_pipes(json.loads(parameters.get("pipes", "{}")), "" if len(resources["hosts"]) == 1 else f"-{host}")
+    deadline = time.monotonic() + (float(parameters.get("sleep", "0")) if host != parameters.get("failing_host") else 0)
     while time.monotonic() < deadline and not ended:
         time.sleep(0.05)
     for pipe in pipes:
         pipe.close()
     (ROOT / "output" / "data" / "curve.csv").write_text("epoch,loss\n")
+    if parameters.get("failing_host") == host:
+        fail("failure", f"{host} has failed")
     if "failure" in parameters:
         fail("failure", parameters["failure"])
     if "exit" in parameters:
@@ -99,13 +104,15 @@ def train() -> None:
     seen = {
         "hyperparameters": parameters,
         "channels": json.loads((config / "inputdataconfig.json").read_text()),
-        "resources": json.loads((config / "resourceconfig.json").read_text()),
+        "resources": resources,
+        "addresses": os.environ.get("DROPSPOT_HOST_ADDRESSES"),
         "files": sorted(
             str(file.relative_to(ROOT / "input" / "data")) for file in (ROOT / "input" / "data").rglob("*.*")
         ),
         "job": os.environ["TRAINING_JOB_NAME"],
     }
-    (ROOT / "model" / "seen.json").write_text(json.dumps(seen))
+    name = "seen.json" if len(resources["hosts"]) == 1 else f"seen-{host}.json"
+    (ROOT / "model" / name).write_text(json.dumps(seen))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

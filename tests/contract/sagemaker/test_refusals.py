@@ -109,8 +109,8 @@ def test_a_misspelt_parameter_is_refused(aws):
     ("changes", "named"),
     [
         (
-            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
-            "InstanceCount = 2",
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 101, "VolumeSizeInGB": 1}},
+            "InstanceCount = 101",
         ),
         ({"InputDataConfig": [channel(S3DataType="ManifestFile")]}, "S3DataType = ManifestFile"),
         ({"InputDataConfig": [channel(CompressionType="Gzip", InputMode="Pipe")]}, "CompressionType = Gzip"),

@@ -50,7 +50,7 @@ def test_what_was_packed_is_unpacked(tmp_path):
     (model / "deep").mkdir(parents=True)
     (model / "deep" / "weights").write_bytes(b"w" * 100_000)
     (model / "hyperparams.json").write_text("{}")
-    assert staging.pack(model, tmp_path / "model.tar.gz")
+    assert staging.pack([model], tmp_path / "model.tar.gz")
     staging.unpack(tmp_path / "model.tar.gz", tmp_path / "again")
     assert (tmp_path / "again" / "deep" / "weights").read_bytes() == b"w" * 100_000
     assert (tmp_path / "again" / "hyperparams.json").read_text() == "{}"
@@ -58,8 +58,8 @@ def test_what_was_packed_is_unpacked(tmp_path):
 
 def test_nothing_is_packed_of_an_empty_folder(tmp_path):
     (tmp_path / "model").mkdir()
-    assert not staging.pack(tmp_path / "model", tmp_path / "model.tar.gz")
-    assert not staging.pack(tmp_path / "missing", tmp_path / "model.tar.gz")
+    assert not staging.pack([tmp_path / "model"], tmp_path / "model.tar.gz")
+    assert not staging.pack([tmp_path / "missing"], tmp_path / "model.tar.gz")
     assert not (tmp_path / "model.tar.gz").exists()
 
 
