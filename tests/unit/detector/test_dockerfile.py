@@ -27,7 +27,7 @@ def test_every_file_that_is_copied_exists() -> None:
 def test_sagemakers_commands_start_the_modules(command: str) -> None:
     script = FOLDER / command
     assert os.access(script, os.X_OK)
-    assert f"exec /opt/{command}/bin/python -m detector.{command}" in script.read_text()
+    assert f"/opt/{command}/bin/python -m detector.{command}\n" in script.read_text()
     assert (FOLDER / "detector" / f"{command}.py").is_file()
 
 
