@@ -3,6 +3,7 @@
 import pytest
 
 from detector.settings import Settings
+from dropspot import hyperparameters
 from dropspot.errors import InvalidInputError
 
 GIVEN = {"num_classes": "2", "num_training_samples": "100"}
@@ -23,27 +24,54 @@ def test_a_tuning_jobs_own_entries_are_passed_over() -> None:
     Settings.from_strings(GIVEN | {"_tuning_objective_metric": "validation:mAP"})
 
 
+# name -> values just beyond each end of its range, and one of another type
+OUT_OF_RANGE = {
+    "num_classes": ("0", "-1", "two"),
+    "num_training_samples": ("0", "1.5", ""),
+    "base_network": ("resnet-9000", "VGG-16", ""),
+    "use_pretrained_model": ("2", "-1", "yes"),
+    "epochs": ("0", "100001", "ten"),
+    "mini_batch_size": ("0", "-1", "1e3"),
+    "image_shape": ("127", "2049", "300x300"),
+    "label_width": ("6", "-350", "wide"),
+    "learning_rate": ("0", "1.0001", "nan", "inf", "fast"),
+    "lr_scheduler_step": ("0", "10;20", "10,,20", "e10"),
+    "lr_scheduler_factor": ("0", "1", "nan"),
+    "optimizer": ("lion", "SGD", ""),
+    "momentum": ("0", "1.5", "none"),
+    "weight_decay": ("0", "1", "-0.0005"),
+    "overlap_threshold": ("0", "1.01", "half"),
+    "nms_threshold": ("0", "1.01", "-0.45"),
+    "freeze_layer_pattern": ("(", "[a-", "*"),
+    "early_stopping": ("maybe", "2", ""),
+    "early_stopping_min_epochs": ("0", "-10", "few"),
+    "early_stopping_patience": ("0", "0.5", "long"),
+    "early_stopping_tolerance": ("-0.01", "1.01", "nan"),
+    "kv_store": ("local", "dist", ""),
+    "schedule": ("linear", "Cosine", ""),
+    "warmup_steps": ("-1", "0.5", "some"),
+    "clip_gradient": ("-1", "nan", "off"),
+    "weight_averaging": ("1", "-0.1", "on"),
+    "nms_topk": ("0", "10001", "all"),
+    "seed": ("-1", "2147483648", "random"),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("epochs", "0"),
-        ("epochs", "ten"),
-        ("learning_rate", "2"),
-        ("learning_rate", "nan"),
-        ("mini_batch_size", "-1"),
-        ("optimizer", "lion"),
-        ("base_network", "resnet-9000"),
-        ("image_shape", "64"),
-        ("nms_threshold", "0"),
-        ("momentum", "1.5"),
-        ("weight_averaging", "1"),
-        ("freeze_layer_pattern", "("),
-        ("learning_rat", "0.1"),
-    ],
+    ("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values]
 )
-def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(InvalidInputError, match=rf"\b{name}\b"):
+def test_a_value_out_of_range_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidInputError, match=rf"\bhyperparameter {name} is "):
         Settings.from_strings(GIVEN | {name: value})
+
+
+def test_no_hyperparameter_is_missing_here() -> None:
+    assert OUT_OF_RANGE.keys() == hyperparameters.table(extensions=True).keys()
+
+
+def test_an_unknown_hyperparameter_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError, match=r"\blearning_rat\b"):
+        Settings.from_strings(GIVEN | {"learning_rat": "0.1"})
 
 
 @pytest.mark.parametrize("name", ["num_classes", "num_training_samples"])
