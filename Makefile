@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo DATASET=PATH         the same with a folder or archives of your own"
 	@echo "  make demo DATASET=oxford-pets  the same with the Oxford-IIIT Pet data set (800 MB download)"
@@ -69,8 +69,14 @@ bench-prep: setup ## measure preparation against MXNet's im2rec on this machine
 	@$(BOOTSTRAP) oracle oracle-2022
 	.venv/bin/python benchmarks/prep/run.py
 
-bench-train: setup ## measure training's pipeline against the bare training step
+bench-train: setup ## measure training's pipeline against the bare training step, and that beside GluonCV's
+	@$(BOOTSTRAP) gluoncv
 	$(TRAINER) benchmarks/train/run.py
+	@echo
+	.venv/bin/python benchmarks/train/beside_gluoncv.py
+
+bench-resume: setup ## measure whether interrupted trainings end as good as others (ten small trainings)
+	.venv/bin/python benchmarks/train/resuming.py
 
 bench-score: setup ## measure what scoring an evaluation costs
 	.venv/bin/python benchmarks/score/run.py

@@ -81,6 +81,7 @@ ENVIRONMENTS = (
         also=("detector_container/detector/pretrained.py",),
     ),
     Environment("oracle", ".envs/oracle", ("requirements/oracle.txt",), training=True, optional=True),
+    Environment("gluoncv", ".envs/gluoncv", ("requirements/gluoncv.txt",), training=True, optional=True),
     Environment("oracle-2022", ".envs/oracle-2022", ("requirements/oracle-2022.txt",), training=True, optional=True),
 )
 
