@@ -29,10 +29,26 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several hosts trains on: its part of every step's pictures, which all have; or all of its own.
+
+    `batches` says how many of an epoch every host makes where each has pictures of its own.
+    """
+
+    place: int = 0
+    hosts: int = 1
+    batches: int = 0
+
+    @property
+    def own_pictures(self) -> bool:
+        return self.batches > 0
+
+
+@dataclass(frozen=True, slots=True)
 class Batches:
     """Makes the batches of a training.
 
-    Every random choice follows from seed, epoch and place, whichever thread makes it.
+    Every random choice follows from seed, epoch and place, whichever thread or host makes it.
     """
 
     samples: Sequence[Sample]
@@ -42,27 +58,29 @@ class Batches:
     deviation: tuple[float, float, float]
     size: int
     seed: int
+    share: Share = Share()
 
     @property
     def per_epoch(self) -> int:
-        return -(-len(self.samples) // self.size)
+        return self.share.batches or -(-len(self.samples) // (self.size * self.share.hosts))
 
     def of_epoch(self, epoch: int, threads: int, first: int = 0) -> Iterator[Batch]:
         """Yield the epoch's batches from the `first` on.
 
-        An epoch has every sample once, in random order; its last batch is filled up from the front.
+        An epoch has every sample once, in random order; its last batch is filled up from the front. Hosts that have the
+        same samples divide each step's among them, in one order.
         """
+        share, step = self.share, self.size * self.share.hosts
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
-        order = np.resize(order, self.per_epoch * self.size)
+        if share.own_pictures:
+            order = np.resize(order, (self.per_epoch, self.size))
+        else:
+            order = np.resize(order, (self.per_epoch, share.hosts, self.size))[:, share.place]
         waiting: deque[Future[Batch]] = deque()
         pool = ThreadPoolExecutor(threads)
         try:
             for index in range(first, self.per_epoch):
-                waiting.append(
-                    pool.submit(
-                        self._batch, epoch, index * self.size, order[index * self.size : (index + 1) * self.size]
-                    )
-                )
+                waiting.append(pool.submit(self._batch, epoch, index * step + share.place * self.size, order[index]))
                 if len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
             while waiting:

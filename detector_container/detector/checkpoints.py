@@ -67,8 +67,8 @@ class Checkpoint:
         return self.progress.epoch
 
 
-def identity(settings: Settings, samples: Sequence[Sample], anchors: Array) -> str:
-    """Return what a checkpoint must have been made with to be resumed: the same settings, labels and anchors.
+def identity(settings: Settings, samples: Sequence[Sample], anchors: Array, hosts: int = 1) -> str:
+    """Return what a checkpoint must have been made with to be resumed: the same settings, labels, anchors and hosts.
 
     Labels tell data sets apart at no cost: as fractions of their pictures' sides, no two sets' are alike.
     """
@@ -77,6 +77,8 @@ def identity(settings: Settings, samples: Sequence[Sample], anchors: Array) -> s
         labels = np.ascontiguousarray(sample.labels, np.float32)
         digest.update(str(len(labels)).encode() + labels.tobytes())
     digest.update(np.ascontiguousarray(anchors, np.float32).tobytes())
+    if hosts > 1:  # an epoch then has fewer, larger steps
+        digest.update(f"{hosts} hosts".encode())
     return digest.hexdigest()
 
 

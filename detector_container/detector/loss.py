@@ -18,8 +18,9 @@ _NEGATIVES_OF_EMPTY_PICTURE = 16  # a crop without an object still has something
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Both losses per matched anchor of the batch, and the gradients of their sum."""
+    """Both losses per matched anchor of the batch (of one, where none is), and the gradients of their sum."""
 
+    matched: int
     cross_entropy: float
     smooth_l1: float
     logits_gradient: Floats  # (B, N, classes + 1)
@@ -33,7 +34,8 @@ def detection_loss(logits: Floats, offsets: Floats, classes: Integers, target_of
     """
     log_probabilities = _log_softmax(logits)
     positive = classes > 0
-    count = max(int(positive.sum()), 1)
+    matched = int(positive.sum())
+    count = max(matched, 1)
     own = np.take_along_axis(log_probabilities, classes[..., None], axis=-1)[..., 0]
     chosen = positive | hard_negatives(-own, positive)
 
@@ -47,6 +49,7 @@ def detection_loss(logits: Floats, offsets: Floats, classes: Integers, target_of
     size = np.abs(difference)
     smooth = np.where(size < 1, 0.5 * difference**2, size - 0.5)
     return Loss(
+        matched,
         float(-own[chosen].sum() / count),
         float(smooth.sum() / count),
         logits_gradient.astype(np.float32),

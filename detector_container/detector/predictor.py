@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Predictor:
-    """A network bound once to the weights it is given."""
+    """A network bound once to the weights it is given, on the device they are on."""
 
     def __init__(self, network: Network, weights: dict[str, mx.nd.NDArray], batch_size: int = 8) -> None:
         self.network = network
@@ -31,9 +31,10 @@ class Predictor:
         graph = mx.sym.Group([mx.sym.softmax(logits, axis=-1), offsets])
         shape = (batch_size, 3, network.image_shape, network.image_shape)
         arguments = {name: weights[name] for name in graph.list_arguments() if name != "data"}
+        device = next(iter(arguments.values())).context
         self._executor = graph.bind(
-            mx.cpu(),
-            args=arguments | {"data": mx.nd.zeros(shape)},
+            device,
+            args=arguments | {"data": mx.nd.zeros(shape, ctx=device)},
             aux_states={name: weights[name] for name in graph.list_auxiliary_states()},
             grad_req="null",
         )

@@ -2,14 +2,17 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from detector.channels.input_configuration import channel_formats
 from detector.channels.named_pipe import StoppedError
+from detector.hosts.cluster import Cluster
+from detector.hosts.session import joined
 from detector.paths import ContainerPaths
 from detector.settings import Settings
 from detector.threads import set_openmp_threads
@@ -32,24 +35,30 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     paths = ContainerPaths.from_env()
+    cluster = Cluster()
     try:
         given = read_hyperparameters(paths.hyperparameters)
         settings = Settings.from_strings(given)
-        refuse_several_hosts(paths.resource_config)
+        cluster = Cluster.from_file(paths.resource_config)
         formats = channel_formats(paths.input_data_config)
         set_openmp_threads()
-        # Only now: a refused hyperparameter is answered at once, and MXNet reads the number of threads when imported.
-        from detector.job import run_job  # noqa: PLC0415
+        with joined(cluster, stop.is_set, lambda sentence: _end(_fail(paths.failure, sentence))) as peers:
+            # Only now: a refused hyperparameter is answered at once, and MXNet reads its environment when imported.
+            from detector.job import run_job  # noqa: PLC0415
 
-        run_job(paths, settings, given, formats, stop.is_set)
+            run_job(paths, settings, given, formats, stop.is_set, peers)
+        code = 0
     except StoppedError:
         LOG.info("told to stop while waiting for the data: there is no model")
+        code = 0
     except (DropspotError, OSError) as error:
-        return _fail(paths.failure, str(error))
+        code = _fail(paths.failure, str(error))
     except Exception as error:
         LOG.exception("training failed")
-        return _fail(paths.failure, f"training failed unexpectedly: {type(error).__name__}: {_reason(error)}")
-    return 0
+        code = _fail(paths.failure, unexpected(error))
+    if len(cluster.hosts) > 1:
+        _end(code)  # MXNet, at the interpreter's end, waits for hosts that may be gone
+    return code
 
 
 def read_hyperparameters(path: Path) -> dict[str, str]:
@@ -60,11 +69,9 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in values.items()}
 
 
-def refuse_several_hosts(path: Path) -> None:
-    """Raise InvalidInputError where the job has more than one host."""
-    hosts = _read_json(path).get("hosts", []) if path.is_file() else []
-    if len(hosts) > 1:
-        raise InvalidInputError(f"this version of the detector container trains on one host, the job has {len(hosts)}")
+def unexpected(error: Exception) -> str:
+    """Return the sentence about an error that nothing foresaw."""
+    return f"training failed unexpectedly: {type(error).__name__}: {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:
@@ -87,6 +94,12 @@ def _fail(path: Path, sentence: str) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(sentence[:_FAILURE_CHARACTERS])
     return 1
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once, whatever its threads are waiting for."""
+    logging.shutdown()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import mxnet as mx
 import numpy as np
@@ -14,7 +14,8 @@ from detector import metric_lines
 from detector.batches import Batches
 from detector.channel import Sample
 from detector.checkpoints import Checkpoint, Progress
-from detector.evaluation import mean_average_precision
+from detector.evaluation import Outcomes, outcomes
+from detector.hosts.peers import Alone, Peers
 from detector.networks import Network
 from detector.predictor import Predictor
 from detector.schedule import Schedule
@@ -29,9 +30,11 @@ _MAX_BAD_STEPS = 5  # in a row without a finite loss
 
 @dataclass
 class Training:
-    """One training in progress. `stop` is asked before each step and each validation batch.
+    """One training in progress. `stop` is asked before each step and each validation picture.
 
-    `save` gets a checkpoint after each epoch, and where the training is told to stop.
+    `save` gets a checkpoint after each epoch, and where the training is told to stop. Of several hosts each validates
+    its part of the pictures and learns the score of all of them, so that every host decides alike; the first one alone
+    saves and prints metrics.
     """
 
     network: Network
@@ -42,6 +45,7 @@ class Training:
     threads: int
     stop: Callable[[], bool]
     save: Callable[[Checkpoint], None]
+    peers: Peers = field(default_factory=Alone)
     progress: Progress = field(default_factory=Progress)
     best: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
@@ -66,6 +70,11 @@ class Training:
             self.batches.per_epoch,
         )
 
+    def begin_together(self) -> None:
+        """Begin where the first host is: it alone looks for a checkpoint."""
+        self.graph.take_first_hosts_state()
+        self.progress = Progress(**self.peers.gather(asdict(self.progress))[0])
+
     def run(self) -> None:
         """Train to the end, to an early stop, or until told to stop; `best` then holds the weights to use."""
         settings = self.settings
@@ -83,12 +92,20 @@ class Training:
                 self._checkpoint()
                 break
             self._checkpoint()
-            metric_lines.emit(metric_lines.progress(100 * self.progress.epoch / settings.epochs))
+            self._emit(metric_lines.progress(100 * self.progress.epoch / settings.epochs))
         if not self.best:  # told to stop before the first validation
             self._keep(self.progress.epoch, 0.0, self.graph.weights())
 
     def _checkpoint(self) -> None:
-        self.save(Checkpoint(replace(self.progress), self.graph.state(), self.best))
+        if self.peers.place == 0:
+            self.save(Checkpoint(replace(self.progress), self.graph.state(), self.best))
+
+    def _emit(self, line: str) -> None:
+        if self.peers.place == 0:
+            metric_lines.emit(line)
+
+    def _told_to_stop(self) -> bool:
+        return any(self.peers.gather(self.stop()))
 
     def _patience_is_lost(self) -> bool:
         """Say whether early stopping ends the training, in the built-in algorithm's terms.
@@ -111,7 +128,7 @@ class Training:
         progress, first = self.progress, self.progress.batch
         begun = time.monotonic()
         for batch in self.batches.of_epoch(progress.epoch, self.threads, first):
-            if self.stop():
+            if self._told_to_stop():
                 LOG.info("told to stop in epoch %d, after %d batches", progress.epoch, progress.batch)
                 return False
             loss = self.graph.step(batch, schedule.at(progress.epoch * self.batches.per_epoch + progress.batch))
@@ -119,11 +136,12 @@ class Training:
             self._count(loss)
         if progress.batch > first:  # not where all that was left is the validation
             seconds = time.monotonic() - begun
-            metric_lines.emit(metric_lines.throughput((progress.batch - first) * self.batches.size / seconds))
+            pictures = (progress.batch - first) * self.batches.size * self.peers.count
+            self._emit(metric_lines.throughput(pictures / seconds))
         if progress.finite_steps:
             for name in ("cross_entropy", "smooth_l1"):
                 mean = getattr(progress, name) / progress.finite_steps
-                metric_lines.emit(metric_lines.train_loss(name, progress.epoch, self.batches.per_epoch, mean))
+                self._emit(metric_lines.train_loss(name, progress.epoch, self.batches.per_epoch, mean))
         return True
 
     def _count(self, loss: StepLoss) -> None:
@@ -146,16 +164,24 @@ class Training:
         """End the epoch with its score; return False where told to stop before it is known."""
         weights = self.graph.weights()
         predictor = Predictor(self.network, weights)  # bound anew each time: see predictor.py
+        mine: Outcomes | None = Outcomes({}, {})
         answers = []
         for answer in predictor.detect(self.validation, self.settings.nms_threshold, self.settings.nms_topk):
             if self.stop():
-                LOG.info("told to stop in the validation of epoch %d", self.progress.epoch)
-                return False
+                mine = None
+                break
             answers.append(answer)
-        score = mean_average_precision(
-            [sample.labels for sample in self.validation], answers, self.settings.overlap_threshold
-        )
-        metric_lines.emit(metric_lines.validation_map(self.progress.epoch, score.mean))
+        if mine is not None:
+            labels = [sample.labels for sample in self.validation]
+            mine = outcomes(labels, answers, self.settings.overlap_threshold)
+        every = [part and Outcomes.from_json(part) for part in self.peers.gather(mine and mine.json())]
+        known = [part for part in every if part is not None]
+        if len(known) < len(every):
+            LOG.info("told to stop in the validation of epoch %d", self.progress.epoch)
+            return False
+        together = known[0].with_others(known[1:])
+        score = together.score()
+        self._emit(metric_lines.validation_map(self.progress.epoch, score.mean))
         by_class = ", ".join(f"{class_id}: {value:.3f}" for class_id, value in score.by_class.items())
         LOG.info(
             "epoch %d: validation AP by class {%s}, mAP %.4f all-point, %.4f VOC07",
@@ -164,14 +190,13 @@ class Training:
             score.mean,
             score.mean_11_points,
         )
-        self._judge(score.mean, weights)
+        self._judge(score.mean, together.boxes, weights)
         return True
 
-    def _judge(self, score: float, weights: dict[str, mx.nd.NDArray]) -> None:
+    def _judge(self, score: float, boxes: int, weights: dict[str, mx.nd.NDArray]) -> None:
         """Keep the epoch's weights if they are to be kept, count towards early stopping, and go on to the next."""
         progress, settings = self.progress, self.settings
         progress.best_map = max(progress.best_map, score)
-        boxes = sum(len(sample.labels) for sample in self.validation)
         if score >= progress.best_map - standard_error(progress.best_map, boxes):
             self._keep(progress.epoch, score, weights)
         if score > progress.patience_map * (1 + settings.early_stopping_tolerance):

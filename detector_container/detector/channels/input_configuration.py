@@ -40,6 +40,15 @@ class _Channel:
         return self.mode == "Pipe"
 
 
+def sharded_sides(path: Path) -> frozenset[str]:
+    """Return which of the channels train and validation are divided over a job's hosts; each host has all of others.
+
+    The file is one that `channel_formats` has read without an error.
+    """
+    document = json.loads(path.read_bytes()) if path.is_file() else {}
+    return frozenset(side for side in SIDES if document.get(side, {}).get("S3DistributionType") == "ShardedByS3Key")
+
+
 def channel_formats(path: Path) -> dict[str, ChannelFormat | None]:
     """Return the formats of the channels train and validation; None leaves one to its folder (see `format_in`).
 

@@ -16,7 +16,7 @@ EMPTY_MXNET = "raise ImportError('a refusal must not need MXNet')"
 
 
 def run(
-    root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",), mxnet: str = EMPTY_MXNET
+    root: Path, hyperparameters: Any, hosts: tuple[str, ...] = ("algo-1",), mxnet: str = EMPTY_MXNET, current: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in an interpreter for which importing MXNet is an error."""
     config = root / "input" / "config"
@@ -24,7 +24,7 @@ def run(
     if hyperparameters is not None:
         text = hyperparameters if isinstance(hyperparameters, str) else json.dumps(hyperparameters)
         (config / "hyperparameters.json").write_text(text)
-    (config / "resourceconfig.json").write_text(json.dumps({"current_host": hosts[0], "hosts": hosts}))
+    (config / "resourceconfig.json").write_text(json.dumps({"current_host": current or hosts[0], "hosts": hosts}))
     (root / "mxnet.py").write_text(mxnet)
     code = (ROOT / part for part in ("detector_container", "layers/shared", "layers/imaging"))
     path = os.pathsep.join(map(str, (root, *code)))
@@ -69,6 +69,6 @@ def test_an_unexpected_error_is_told_with_its_reason(tmp_path: Path, text: str, 
     assert failure == f"training failed unexpectedly: RuntimeError: {reason}"
 
 
-def test_several_hosts_are_refused_for_now(tmp_path: Path) -> None:
-    assert run(tmp_path, GIVEN, hosts=("algo-1", "algo-2")).returncode == 1
-    assert "one host" in (tmp_path / "output" / "failure").read_text()
+def test_a_host_that_is_none_of_the_hosts_is_refused(tmp_path: Path) -> None:
+    assert run(tmp_path, GIVEN, hosts=("algo-1",), current="algo-9").returncode == 1
+    assert "current_host 'algo-9'" in (tmp_path / "output" / "failure").read_text()
