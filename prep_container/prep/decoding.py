@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
 from prep import jpeg
-from prep.jpeg import Header, Pixels
+from prep.jpeg import Pixels
 from prep.pixels import SOME_ROWS, StripScaler, digest, fitted_size, scaled, turned
 
 DAMAGED = "damaged_image"
@@ -137,10 +138,11 @@ def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
         pixels = jpeg.pixels(source)
     except jpeg.DamagedError:
         return _by_pillow(io.BytesIO(source), task, remark=DAMAGED)
-    return _from_jpeg(pixels, header, _stated(source) if header.has_metadata else 1, task)
+    return _from_pixels(pixels, _stated(source) if header.has_metadata else 1, task, fits_all=header.common)
 
 
-def _from_jpeg(pixels: Pixels, header: Header, stated: int, task: DecodeTask) -> _Picture:
+def _from_pixels(pixels: Pixels, stated: int, task: DecodeTask, *, fits_all: bool) -> _Picture:
+    """A picture decoded as a whole; `fits_all` tells that its file could be taken as it is."""
     upright = turned(pixels, stated)
     height, width = upright.shape[:2]
     size = fitted_size(*upright_size((width, height), stated), task.shorter_side)
@@ -150,13 +152,15 @@ def _from_jpeg(pixels: Pixels, header: Header, stated: int, task: DecodeTask) ->
         pixel_digest=digest(width, height, [upright], task.rows_apart),
         fitted=turned(scaled(pixels, size), stated),  # scaled first: what remains to be turned is small
         stated=stated,
-        passes=header.common and stated == 1 and size == (width, height),
+        passes=fits_all and stated == 1 and size == (width, height),
     )
 
 
 def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
     with _opened(file) as picture:
         _check_size(*picture.size, task.shorter_side)
+        if picture.format == "WEBP" and (pixels := _still_webp(picture, file)) is not None:
+            return _from_pixels(pixels, orientation(picture), task, fits_all=False)
         picture.load()
         _check_size(*picture.size, task.shorter_side)  # some formats know better once they have read on
         stated = orientation(picture)
@@ -171,6 +175,19 @@ def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
 
         pixel_digest = digest(width, height, rows(), task.rows_apart)
     return _Picture(width, height, pixel_digest, scaler.result(), stated, passes=False, remark=remark)
+
+
+def _still_webp(picture: Image.Image, file: BinaryIO) -> Pixels | None:
+    """The pixels of a WebP without alpha or animation; None for others, and where they can't be had.
+
+    By way of OpenCV, which uses the same library: Pillow holds four pictures with alpha while it decodes one without.
+    """
+    if picture.mode != "RGB" or getattr(picture, "is_animated", False):
+        return None
+    file.seek(0)
+    source = np.frombuffer(file.read(), dtype=np.uint8)
+    decoded = cv2.imdecode(source, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)
 
 
 @contextmanager

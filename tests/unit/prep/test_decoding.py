@@ -135,6 +135,20 @@ def test_the_pixels_identify_a_picture_whatever_its_encoding(tmp_path: Path) -> 
     assert on_its_side.pixel_digest != outcomes[0].pixel_digest
 
 
+@pytest.mark.parametrize("stated", [1, 6])
+@pytest.mark.parametrize("kind", ["WEBP", "PNG", "TIFF"])
+def test_the_pixels_are_the_same_by_whatever_library(kind: str, stated: int, tmp_path: Path) -> None:
+    picture = noise((301, 203))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    one, other = (
+        decoded(as_held(picture, stated, kind, **options), tmp_path),
+        decoded(encoded(picture, "BMP"), tmp_path),
+    )
+    assert isinstance(one, Decoded)
+    assert isinstance(other, Decoded)
+    assert (one.width, one.height, one.pixel_digest) == (301, 203, other.pixel_digest)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 30, 200, 0.5, 0.97])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
 def test_a_truncated_picture_is_not_used(kind: str, cut: float, tmp_path: Path) -> None:
