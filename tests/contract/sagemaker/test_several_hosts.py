@@ -28,6 +28,7 @@ def seen_by_hosts(aws, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_each_host_is_told_who_it_is_and_who_and_where_the_others_are(aws):
+    """How Amazon SageMaker Provides Training Information: resourceconfig.json names current_host and hosts."""
     job = aws.trained(aws.name("train"), ResourceConfig=TWO)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     seen = seen_by_hosts(aws, job)
@@ -43,11 +44,13 @@ def test_each_host_is_told_who_it_is_and_who_and_where_the_others_are(aws):
 
 
 def test_two_jobs_have_no_address_in_common(aws):
+    """docs/embedded-cloud.md: the hosts of a job have addresses of their own on loopback."""
     jobs = [seen_by_hosts(aws, aws.trained(aws.name("train"), ResourceConfig=TWO)) for _ in range(2)]
     assert jobs[0]["algo-1"]["addresses"] != jobs[1]["algo-1"]["addresses"]
 
 
 def test_a_channel_is_replicated_or_sharded_as_it_says(aws):
+    """S3DataSource, S3DataDistributionType: FullyReplicated or ShardedByS3Key."""
     for number in range(5):
         aws.put(f"hosts/{number}.rec")
     channels = [channel("train", "hosts", "ShardedByS3Key"), channel("validation", "hosts", "FullyReplicated")]
@@ -62,6 +65,7 @@ def test_a_channel_is_replicated_or_sharded_as_it_says(aws):
 
 
 def test_a_pipe_is_sharded_too(aws):
+    """S3DataSource, S3DataDistributionType: in Pipe mode too."""
     aws.put("piped-hosts/a.rec", b"first")
     aws.put("piped-hosts/b.rec", b"second")
     algorithm = aws.training_request("x")["AlgorithmSpecification"] | {"TrainingInputMode": "Pipe"}
@@ -79,6 +83,7 @@ def test_a_pipe_is_sharded_too(aws):
 
 
 def test_one_host_that_fails_ends_the_job_with_its_reason(aws):
+    """DescribeTrainingJob, FailureReason: of the host that failed."""
     begun = time.monotonic()
     job = aws.trained(aws.name("train"), ResourceConfig=TWO, HyperParameters={"sleep": "60", "failing_host": "algo-2"})
     assert job["TrainingJobStatus"] == "Failed"
@@ -87,6 +92,7 @@ def test_one_host_that_fails_ends_the_job_with_its_reason(aws):
 
 
 def test_stopping_reaches_every_host(aws):
+    """StopTrainingJob: SIGTERM on every instance."""
     name = aws.name("train")
     aws.train(name, ResourceConfig=TWO, HyperParameters={"sleep": "60"})
     while aws["sagemaker"].describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
@@ -99,6 +105,7 @@ def test_stopping_reaches_every_host(aws):
 
 
 def test_each_host_has_a_log_of_its_own(aws):
+    """Log Groups and Streams that Amazon SageMaker Sends to Amazon CloudWatch Logs: one stream for each instance."""
     name = aws.name("train")
     aws.trained(name, ResourceConfig=TWO)
     for host in ("algo-1", "algo-2"):
@@ -106,7 +113,7 @@ def test_each_host_has_a_log_of_its_own(aws):
 
 
 def test_a_checkpoint_that_a_host_was_given_and_left_alone_is_not_sent_back(aws):
-    """Else the stale copy of one host would take the place of what another has written."""
+    """CheckpointConfig: else the stale copy of one host would take the place of what another has written."""
     location = {"S3Uri": f"s3://{BUCKET}/checkpoints/{aws.name('shared')}"}
     prefix = location["S3Uri"].removeprefix(f"s3://{BUCKET}/") + "/"
     aws.put(f"{prefix}progress", b"old")
