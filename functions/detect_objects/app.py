@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropspot import documents, endpoint
+from dropspot.answering import Read
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
 from dropspot.image_events import ImageEvent, announcement
@@ -78,6 +79,7 @@ def read(records: Mapping[str, Record]) -> tuple[dict[str, ImageEvent], dict[str
 def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Describer:
     """Return what describes all images of a batch. What they share is asked for once, and only where it is needed."""
     settings, store = services.settings, services.store
+    read_once = cache(partial(documents.read_or_none, store))
     looker = Looker(
         app_name=settings.app_name,
         endpoint_name=settings.endpoint_name,
@@ -85,9 +87,10 @@ def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Des
         store=store,
         inference=services.inference,
         now=services.now,
+        read=read_once,
     )
     images = [image for event in events if (image := image_of(event, store))]
-    champion = cache(partial(champion_run, store))
+    champion = partial(champion_run, read_once)
     return Describer(store, looker.look, champion, services.now, absent_documents(store, images))
 
 
@@ -155,7 +158,7 @@ def receives(record: Record) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
 
 
-def champion_run(store: ObjectStore) -> str | None:
+def champion_run(read: Read) -> str | None:
     """Return the id of the run that is in service, None before the first."""
-    document = documents.read_or_none(store, endpoint.CHAMPION)
+    document = read(endpoint.CHAMPION)
     return document and str(document["run_id"])

@@ -39,30 +39,36 @@ class Rates:
 
 @dataclass
 class FaultyProxy:
-    """Listens on a port of its own; `made` counts the faults by name."""
+    """Listens on a port of its own; `made` counts the faults by name, `requests` all that came."""
 
     cloud_port: int
     rates: Rates
     seed: int
     made: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     port: int = 0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._run(),))
 
     def __enter__(self) -> FaultyProxy:
         self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=16 << 20)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        self._ready.wait(10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    async def _run(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=16 << 20)
+        self.port = int(server.sockets[0].getsockname()[1])
+        self._ready.set()
+        await self._over.wait()
+        server.close()  # connections that are still open end with their tasks
 
     @property
     def url(self) -> str:
@@ -82,6 +88,7 @@ class FaultyProxy:
             writer.close()
 
     async def _answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        self.requests += 1
         method, path, _ = head.split(b" ", 2)
         fault = self._fault(path.decode())
         if fault is not None:

@@ -33,13 +33,13 @@ _UPLOADERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of what; intervals are seconds between two acts."""
+    """How much of what. Acts come after so many requests of detect_objects, so that a slow machine gets on too."""
 
     images: int
     seed: int = 0
-    kills: float = 4.0
-    container_kills: float = 11.0
-    replacements: float = 37.0
+    kills: int = 400
+    container_kills: int = 1500
+    replacements: int = 5000
     rates: Rates = field(default_factory=Rates)
 
 
@@ -64,7 +64,7 @@ class Soak:
         cloud_port = int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2])
         with _announcements(place) as told, FaultyProxy(cloud_port, plan.rates, plan.seed) as proxy:
             place.tell(AWS_ENDPOINT_URL=proxy.url, IMAGE_RECEIVES=str(RECEIVES), RECHECK_SECONDS=str(RECHECK_SECONDS))
-            with self._trouble():
+            with self._trouble(proxy):
                 self._upload()
                 wait_for("a queue that is nearly empty", lambda: place.waiting() < max(30, plan.images // 50), 3600)
             proxy.calm()
@@ -123,30 +123,31 @@ class Soak:
         aws.client("sqs").send_message(QueueUrl=self.place.outputs["ImageQueueUrl"], MessageBody=json.dumps(event))
 
     @contextmanager
-    def _trouble(self) -> Iterator[None]:
-        """Meanwhile kill workers and the endpoint's container at random, and replace the endpoint."""
-        over = threading.Event()
-        crew = [
-            threading.Thread(target=self._every, args=(over, seconds, act))
-            for seconds, act in (
-                (self.plan.kills, self._kill_a_worker),
-                (self.plan.container_kills, self._kill_the_container),
-                (self.plan.replacements, self._replace_the_endpoint),
-            )
-        ]
-        for one in crew:
-            one.start()
+    def _trouble(self, proxy: FaultyProxy) -> Iterator[None]:
+        """Meanwhile kill workers and the endpoint's container, and replace the endpoint."""
+        over, plan = threading.Event(), self.plan
+        acts = (
+            (plan.kills, self._kill_a_worker),
+            (plan.container_kills, self._kill_the_container),
+            (plan.replacements, self._replace_the_endpoint),
+        )
+
+        def act() -> None:
+            before = proxy.requests
+            while not over.wait(0.1):
+                now = proxy.requests
+                for every, do in acts:
+                    if now // every > before // every:
+                        do()
+                before = now
+
+        actor = threading.Thread(target=act)
+        actor.start()
         try:
             yield
         finally:
             over.set()
-            for one in crew:
-                one.join()
-
-    @staticmethod
-    def _every(over: threading.Event, seconds: float, act: Any) -> None:
-        while not over.wait(seconds * random.uniform(0.7, 1.3)):
-            act()
+            actor.join()
 
     def _kill_a_worker(self) -> None:
         if workers := self.place.workers:

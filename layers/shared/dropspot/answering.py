@@ -1,8 +1,9 @@
 """Whose answer it is: which run's model an endpoint's answer came from, also while one model replaces another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED
@@ -27,26 +28,30 @@ def variant_of(classes: Sequence[str]) -> str:
     return f"classes-{digest(list(classes))[:12]}"
 
 
-def answering_run(store: ObjectStore, app: str, answer: Answer) -> Run:
+Read = Callable[[str], Any | None]  # documents of the store by their key, None where there is none
+
+
+def answering_run(store: ObjectStore, app: str, answer: Answer, read: Read | None = None) -> Run:
     """Return the run whose model gave the answer.
 
     Our container says so itself. Of another container's answer the variant tells the classes: it is the champion's, or,
-    where the champion has other classes, that of the run that is being put into service. TransientError: nobody's.
+    where the champion has other classes, that of the run that is being put into service. `read`, where it is given, may
+    keep these documents for as long as a batch of images takes. TransientError: nobody's.
     """
     with suppress(InvalidInputError):
         return Run.from_id(app, answer.attributes.removeprefix(_SAYS))
     with suppress(InvalidInputError):
         return Run.from_id(app, answer.variant)  # an endpoint of a time when variants were named for runs
-    for run in _candidates(store, app):
+    for run in _candidates(app, read or partial(documents.read_or_none, store)):
         with suppress(NotFoundError):
             if _variant(store, run) == answer.variant:  # type: ignore[arg-type]  # stores hash by identity
                 return run
     raise TransientError(f"the endpoint's variant {answer.variant} is no run's that is, or should be, in service")
 
 
-def _candidates(store: ObjectStore, app: str) -> Iterator[Run]:
+def _candidates(app: str, read: Read) -> Iterator[Run]:
     for key in (CHAMPION, DESIRED):
-        document = documents.read_or_none(store, key)
+        document = read(key)
         if document:
             yield Run.from_id(app, document["run_id"])
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from dropspot import documents
-from dropspot.answering import answering_run
+from dropspot.answering import Read, answering_run
 from dropspot.errors import InvalidInputError
 from dropspot.images import (
     DECOMPRESSION_BOMB,
@@ -43,6 +43,7 @@ class Looker:
     store: ObjectStore
     inference: Inference
     now: Callable[[], datetime]
+    read: Read | None = None  # of what is in service; see answering_run
 
     def look(self, picture: Picture, body: bytes) -> dict[str, Any]:
         """Return the document of the picture with these bytes.
@@ -58,7 +59,7 @@ class Looker:
             answer = self.inference.invoke(self.endpoint_name, payload)
         except InvalidInputError as error:
             return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error)), self.now())
-        run = answering_run(self.store, self.app_name, answer)
+        run = answering_run(self.store, self.app_name, answer, self.read)
         model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
         return detected_document(seen, model, json.loads(answer.body)["prediction"], self.now())
 

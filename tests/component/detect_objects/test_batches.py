@@ -10,6 +10,7 @@ import pytest
 from handlers import FakeContext, load_logic
 from image_pipeline import DEAD_LETTER_QUEUE, QUEUE, RECEIVES, ROWS, RUN, Pipeline, app, picture
 
+from dropspot.answering import variant_of
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.testing import MessageAside
 
@@ -165,6 +166,18 @@ def test_ten_new_images_take_one_read_and_one_write_each_and_one_listing(pipelin
     assert pipeline.handle(*events) == []
     requests = {"following detections": 1, "read images": 10, "write detections": 10, "objects ": 1}
     assert Counter(asked) == requests
+
+
+def test_what_is_in_service_is_asked_once_for_a_batch_whose_container_does_not_say(
+    pipeline: Pipeline, asked: list[str]
+) -> None:
+    pipeline.services.inference.serve("dropspot-endpoint", variant_of(["cat", "dog"]), lambda image: ROWS)
+    events = [pipeline.upload(picture(number + 8, 8), f"images/{number}.jpg") for number in range(4)]
+    pipeline.handle(events[0])
+    asked.clear()
+    assert pipeline.handle(*events[1:]) == []
+    assert Counter(asked)["read endpoint"] <= pipeline.services.settings.detect_threads
+    assert pipeline.document("images/3.jpg")["model"]["run_id"] == RUN.run_id
 
 
 def test_documents_that_the_listing_did_not_reach_are_looked_for_one_by_one(
