@@ -16,7 +16,7 @@ SOAK_IMAGES ?= 5000
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup demo up down deploy test test-full fuzz soak bench-detect bench-prep bench-train bench-score bench-serve check format clean bench-quality
+.PHONY: help setup demo up down deploy test test-full fuzz soak bench-detect bench-prep bench-train bench-resume bench-score bench-serve check format clean bench-quality
 
 help: ## list the targets
 	@echo "dropspot: drop a data set, get a detector; drop an image, get its detections."
