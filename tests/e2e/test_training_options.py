@@ -61,6 +61,18 @@ def test_a_training_whose_spot_capacity_is_taken_away_goes_on_from_its_checkpoin
 
 
 @pytest.mark.full
+def test_two_machines_train_one_model(deployed: Deployed, small: Small) -> None:
+    plan = {"instance": {"count": 2}, "hyperparameters": TINY | {"epochs": 3}, "gate": NOT_DEPLOYED}
+    run_id, training = started(deployed, small(24, plan), "two-machines")
+    assert deployed.ended(run_id) == "judged"
+    first, second = logs(deployed, training["job"])
+    assert any("training on 2 hosts" in line for line in first)
+    assert epochs(first) == [0, 1, 2]
+    assert epochs(second) == []  # the first host speaks for both
+    assert any("epoch 2: validation AP by class" in line for line in second)
+
+
+@pytest.mark.full
 def test_a_searchs_best_training_becomes_the_runs_model_and_its_trainings_start_nothing(
     deployed: Deployed, small: Small
 ) -> None:
