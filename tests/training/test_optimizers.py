@@ -39,10 +39,10 @@ def graph(pretrained: frozenset[str] = frozenset(), **hyperparameters: str) -> T
 def steps(trained: TrainingGraph, batch: Batch, name: str, rates: list[float]) -> Iterator[tuple[np.ndarray, ...]]:
     """One step for each learning rate: a parameter before, its gradient, and it after."""
     for rate in rates:
-        before = trained._rest.arg_dict[name].asnumpy().astype(np.float64)
+        before = trained._leader.weights[name].asnumpy().astype(np.float64)
         trained.step(batch, rate)
-        gradient = trained._rest.grad_dict[name].asnumpy().astype(np.float64)
-        yield before, gradient, trained._rest.arg_dict[name].asnumpy()
+        gradient = trained._leader.gradients[name].asnumpy().astype(np.float64)
+        yield before, gradient, trained._leader.weights[name].asnumpy()
 
 
 def sgd(momentum: float, decay: float) -> Rule:
@@ -155,15 +155,15 @@ def test_the_learning_rate_of_each_step_is_used_and_a_quarter_for_pretrained_wei
 
 def test_a_gradient_longer_than_the_limit_is_cut_to_it(batch: Batch) -> None:
     trained = graph(optimizer="sgd", momentum="1e-9", weight_decay="1e-9", clip_gradient="0.01")
-    before = {name: trained._rest.arg_dict[name].asnumpy().astype(np.float64) for name in trained.trained}
+    before = {name: trained._leader.weights[name].asnumpy().astype(np.float64) for name in trained.trained}
     trained.step(batch, 1.0)
-    moved = [trained._rest.arg_dict[name].asnumpy() - value for name, value in before.items()]
+    moved = [trained._leader.weights[name].asnumpy() - value for name, value in before.items()]
     assert np.sqrt(sum(float((change**2).sum()) for change in moved)) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_averaged_weights_follow_the_weights_slowly_at_first_fast(batch: Batch) -> None:
     trained = graph(optimizer="sgd", weight_averaging="0.15")
-    average = trained._rest.arg_dict[WEIGHT].asnumpy()
+    average = trained._leader.weights[WEIGHT].asnumpy()
     for decay, (_, _, after) in zip((0.1, 0.15, 0.15), steps(trained, batch, WEIGHT, [RATE] * 3), strict=True):
         average = decay * average + (1 - decay) * after  # (1 + steps) / (10 + steps) at first, then as given
         np.testing.assert_allclose(trained.weights()[WEIGHT].asnumpy(), average, rtol=1e-5, atol=1e-7)

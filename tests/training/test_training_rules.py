@@ -46,13 +46,12 @@ class ScriptedTraining(Training):
     def __init__(self, scores: list[float], validation_boxes: int = 10_000, **hyperparameters: str) -> None:
         settings = Settings.from_strings(GIVEN | {"epochs": str(len(scores))} | hyperparameters)
         batches = SimpleNamespace(per_epoch=2, size=4, of_epoch=lambda _epoch, _threads, first: [None] * (2 - first))
-        validation = [SimpleNamespace(labels=[None] * validation_boxes)]
         self.saved: list[Checkpoint] = []
-        super().__init__(None, settings, CountingGraph(), batches, validation, 1, lambda: False, self.saved.append)
-        self._scores = iter(scores)
+        super().__init__(None, settings, CountingGraph(), batches, [], 1, lambda: False, self.saved.append)
+        self._scores, self._boxes = iter(scores), validation_boxes
 
     def _validate(self) -> bool:
-        self._judge(next(self._scores), self.graph.weights())
+        self._judge(next(self._scores), self._boxes, self.graph.weights())
         return True
 
 

@@ -97,6 +97,20 @@ class Aws:
     def train(self, name: str, **changes: Any) -> None:
         self["sagemaker"].create_training_job(**self.training_request(name, **changes))
 
+    def listening(self, name: str, hosts: int = 1) -> None:
+        """Wait until the containers of a training job have said something: by then they listen to signals."""
+        deadline, group = time.monotonic() + 20, "/aws/sagemaker/TrainingJobs"
+        while time.monotonic() < deadline:
+            try:
+                answer = self["logs"].describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
+            except self["logs"].exceptions.ResourceNotFoundException:  # no training has said anything yet
+                answer = {"logStreams": []}
+            found = answer["logStreams"]
+            if len(found) == hosts and all(self.log(group, stream["logStreamName"]) for stream in found):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"the containers of {name} say nothing")
+
     def trained(self, name: str, **changes: Any) -> dict[str, Any]:
         self.train(name, **changes)
         return self.ended("describe_training_job", "TrainingJobStatus", TrainingJobName=name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import time
 
 import pytest
 
@@ -264,9 +263,7 @@ def test_a_stopped_job_ends_while_its_pipe_waits(aws, orders):
     name = aws.name("train")
     aws.put("stopped/train.rec", bytes(1_000_000))
     aws.train(name, InputDataConfig=[channel("train", "stopped/")], HyperParameters={"pipes": orders, "sleep": "30"})
-    while aws["sagemaker"].describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
-        time.sleep(0.05)
-    time.sleep(0.3)  # until the container listens to signals
+    aws.listening(name)
     aws["sagemaker"].stop_training_job(TrainingJobName=name)
     job = aws.ended("describe_training_job", "TrainingJobStatus", TrainingJobName=name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")

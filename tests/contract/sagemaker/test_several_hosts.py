@@ -1,4 +1,4 @@
-"""Training jobs with several instances: a container each, as "How SageMaker provides training information" has it."""
+"""Training jobs with several instances: a container each."""
 
 from __future__ import annotations
 
@@ -95,9 +95,7 @@ def test_stopping_reaches_every_host(aws):
     """StopTrainingJob: SIGTERM on every instance."""
     name = aws.name("train")
     aws.train(name, ResourceConfig=TWO, HyperParameters={"sleep": "60"})
-    while aws["sagemaker"].describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
-        time.sleep(0.05)
-    time.sleep(0.5)  # until the containers listen to signals
+    aws.listening(name, hosts=2)
     aws["sagemaker"].stop_training_job(TrainingJobName=name)
     job = aws.ended("describe_training_job", "TrainingJobStatus", TrainingJobName=name)
     assert job["TrainingJobStatus"] == "Stopped"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -151,9 +150,7 @@ def test_a_stopped_job_may_save_what_it_has(aws):
     """StopTrainingJob: SIGTERM, and 120 seconds to save the model."""
     name = aws.name("train")
     aws.train(name, HyperParameters={"sleep": "30"})
-    while aws["sagemaker"].describe_training_job(TrainingJobName=name)["SecondaryStatus"] != "Training":
-        time.sleep(0.05)
-    time.sleep(0.3)  # until the container listens to signals
+    aws.listening(name)
     aws["sagemaker"].stop_training_job(TrainingJobName=name)
     job = aws.ended("describe_training_job", "TrainingJobStatus", TrainingJobName=name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
