@@ -133,9 +133,11 @@ class Deployed:
         return wait_for(f"another run of {dataset}", begun, seconds)
 
     def replace_data(self, folder: Path, dataset: str) -> None:
-        """Make the folder's files all that the data set holds."""
+        """Make the folder's files all that the data set holds, its plan first: on a busy machine an upload may halt."""
+        self.put(f"datasets/{dataset}/training.json", (folder / "training.json").read_bytes())
         for key in self.keys(f"datasets/{dataset}/"):
-            self.s3.delete_object(Bucket=self.bucket, Key=key)
+            if not key.endswith("/training.json"):
+                self.s3.delete_object(Bucket=self.bucket, Key=key)
         self.upload(folder, dataset)
 
     def state_of(self, run_id: str) -> str:
