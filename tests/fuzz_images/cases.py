@@ -12,7 +12,14 @@ from fuzz.seeds import KINDS, picture
 from PIL import Image
 
 _SIDE = 1400  # of the larger pictures, whose payload is above the limit that the worker sets
-_LARGER = (("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {}), ("AVIF", {}), ("GIF", {}), ("TIFF", {}))
+_LARGER = (
+    ("JPEG", {"quality": 95}),
+    ("PNG", {}),
+    ("WEBP", {}),
+    ("AVIF", {}),
+    ("GIF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+)
 _FRAMES = (("GIF", {}), ("WEBP", {}), ("PNG", {}), ("AVIF", {}))
 
 

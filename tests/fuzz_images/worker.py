@@ -127,7 +127,9 @@ def main() -> None:
     logging.disable(logging.INFO)
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        answer = try_case(make_case(told.seed, int(line)), sees)
+        case = make_case(told.seed, int(line))
+        Path("/proc/self/clear_refs").write_text("5")  # what it took to spoil the picture doesn't count
+        answer = try_case(case, sees)
         sys.stdout.seek(sys.stdout.truncate(0))  # the metrics
         if (held := high_water_kib()) > MAX_MEMORY_KIB:
             answer |= {"outcome": "failed", "told": f"it took {held >> 10} MiB of memory"}
@@ -135,7 +137,7 @@ def main() -> None:
 
 
 def high_water_kib() -> int:
-    """The largest resident set of this program."""
+    """The largest resident set of this program since clear_refs."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
