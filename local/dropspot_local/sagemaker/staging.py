@@ -103,27 +103,42 @@ def read_object(client: Any, source: S3Location) -> Iterator[bytes]:
         raise StagingError(f"ClientError: Data download failed:{code} for {source.uri}") from error
 
 
-def download_manifest(client: Any, uri: str, folder: Path) -> int:
-    """Bring every object that a ManifestFile lists into the folder, each to the path that it has after the prefix.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a ManifestFile lists: what follows `start` in the URI of each object."""
 
-    The manifest is a JSON array: `{"prefix": "s3://bucket/some/prefix/"}`, then what follows the prefix in each
-    object's URI. Returns how many objects there were.
-    """
-    manifest = S3Location.parse(uri)
+    start: S3Location
+    names: list[str]
+
+    def key(self, name: str) -> str:
+        """The key of one of the listed objects."""
+        return self.start.key + name
+
+
+def read_manifest(client: Any, uri: str) -> Manifest:
+    """The manifest under the URI: `[{"prefix": "s3://bucket/some/prefix/"}, "what/follows/it", ...]`; StagingError."""
     try:
-        entries = json.loads(b"".join(read_object(client, manifest)))
+        entries = json.loads(b"".join(read_object(client, S3Location.parse(uri))))
     except ValueError as error:
         raise StagingError(f"ClientError: Data download failed:the manifest {uri} is no JSON: {error}") from error
     match entries:
-        case [{"prefix": str(prefix)}, *suffixes] if suffixes and all(isinstance(name, str) for name in suffixes):
-            start = S3Location.parse(prefix)
-        case _:
-            raise StagingError(
-                f"ClientError: Data download failed:the manifest {uri} must be a JSON array of a prefix, as "
-                '{"prefix": "s3://bucket/some/prefix/"}, and one or more suffixes'
-            )
+        case [{"prefix": str(prefix)}, *names] if names and all(isinstance(name, str) for name in names):
+            return Manifest(S3Location.parse(prefix), names)
+    raise StagingError(
+        f"ClientError: Data download failed:the manifest {uri} must be a JSON array of a prefix, as "
+        '{"prefix": "s3://bucket/some/prefix/"}, and one or more suffixes'
+    )
+
+
+def download_manifest(client: Any, uri: str, folder: Path) -> int:
+    """Bring every object that a ManifestFile lists into the folder, each to the path that it has after the prefix.
+
+    Returns how many objects there were.
+    """
+    manifest = read_manifest(client, uri)
     folder.mkdir(parents=True, exist_ok=True)
-    return _download(client, start.bucket, {start.key + name: _inside(folder, name) for name in suffixes})
+    targets = {manifest.key(name): _inside(folder, name) for name in manifest.names}
+    return _download(client, manifest.start.bucket, targets)
 
 
 def _download(client: Any, bucket: str, targets: Mapping[str, Path]) -> int:

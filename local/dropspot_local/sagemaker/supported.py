@@ -147,7 +147,7 @@ ONLY: dict[str, set[Any]] = {
     "InputDataConfig.DataSource.S3DataSource.S3DataType": {"S3Prefix", "AugmentedManifestFile"},
     "OutputDataConfig.CompressionType": {"GZIP"},
     "ResourceConfig.InstanceCount": set(range(1, 101)),
-    "TransformInput.DataSource.S3DataSource.S3DataType": {"S3Prefix"},
+    "TransformInput.DataSource.S3DataSource.S3DataType": {"S3Prefix", "ManifestFile"},
     "TransformInput.CompressionType": {"None"},
     "TransformInput.SplitType": {"None"},
     "TransformOutput.AssembleWith": {"None"},

@@ -1,4 +1,4 @@
-"""Batch transform jobs: one served model asked about every object below a prefix."""
+"""Batch transform jobs: one served model asked about every object below a prefix, or that a manifest lists."""
 
 from __future__ import annotations
 
@@ -52,10 +52,7 @@ class TransformJob(Job):
 
     def work(self) -> dict[str, Any]:
         """Serve the model, ask it about every input, write `<output path>/<input's relative key>.out`."""
-        source = staging.S3Location.parse(self.record["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
-        keys = list(staging.list_keys(self.s3, source))
-        if not keys:
-            raise JobFailedError(f"ClientError: No S3 objects found under S3 URL {source.uri}")
+        bucket, names = self._inputs()
         log, data_log = self.open_log(), self.open_log("/data-log")
         server = ModelServer(self.site, self.s3, self._model, self.folder, log, self.record.get("Environment", {}))
         watcher = threading.Thread(target=self._cancel_when_stopped, args=(server,), daemon=True)
@@ -64,9 +61,11 @@ class TransformJob(Job):
         try:
             server.start(HEALTHY_WITHIN_SECONDS)
             self.update(TransformStartTime=time.time())
-            data_log.write(f"[sagemaker logs]: {len(keys)} inputs, MaxConcurrentTransforms={self._parallel}")
+            data_log.write(f"[sagemaker logs]: {len(names)} inputs, MaxConcurrentTransforms={self._parallel}")
             with ThreadPoolExecutor(self._parallel) as pool:
-                reasons = pool.map(lambda key: self._transform(server, source, key, data_log), keys)
+                reasons = pool.map(
+                    lambda key: self._transform(server, staging.S3Location(bucket, key), names[key], data_log), names
+                )
                 failures = [reason for reason in reasons if reason]
             finished = True
         except NotHealthyError:
@@ -83,6 +82,18 @@ class TransformJob(Job):
             raise JobFailedError(failures[0])
         return {}
 
+    def _inputs(self) -> tuple[str, dict[str, str]]:
+        """The bucket, and each input's key with its path in the output."""
+        data = self.record["TransformInput"]["DataSource"]["S3DataSource"]
+        if data["S3DataType"] == "ManifestFile":
+            manifest = staging.read_manifest(self.s3, data["S3Uri"])
+            return manifest.start.bucket, {manifest.key(name): name for name in manifest.names}
+        source = staging.S3Location.parse(data["S3Uri"])
+        names = {key: staging.relative_name(source.key, key) for key in staging.list_keys(self.s3, source)}
+        if not names:
+            raise JobFailedError(f"ClientError: No S3 objects found under S3 URL {source.uri}")
+        return source.bucket, names
+
     @property
     def _parallel(self) -> int:
         return self.record.get("MaxConcurrentTransforms") or 1
@@ -93,14 +104,19 @@ class TransformJob(Job):
                 break
         server.cancel()
 
-    def _transform(self, server: ModelServer, source: staging.S3Location, key: str, data_log: LogStream) -> str | None:
+    def _transform(self, server: ModelServer, source: staging.S3Location, name: str, data_log: LogStream) -> str | None:
         """One input. Returns why it failed, None when it didn't."""
         if self.stop_requested.is_set():
             return None
         settings = self.record.get("ModelClientConfig", {})
-        body = self.s3.get_object(Bucket=source.bucket, Key=key)["Body"].read()
+        about = f"[sagemaker logs]: {source.bucket}/{source.key}"
+        try:
+            body = b"".join(staging.read_object(self.s3, source))
+        except staging.StagingError as error:  # it was there when the inputs were listed
+            data_log.write(f"{about}: {error}")
+            return "ClientError: See job logs for more information"
         if len(body) > self.record.get("MaxPayloadInMB", DEFAULT_PAYLOAD_MB) * 1024**2 > 0:
-            data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: Too much data for max payload size")
+            data_log.write(f"{about}: Too much data for max payload size")
             return "ClientError: Too much data for max payload size. See job logs for more information"
         headers = {"Content-Type": self.record["TransformInput"].get("ContentType", "application/octet-stream")}
         if accept := self.record["TransformOutput"].get("Accept"):
@@ -113,22 +129,20 @@ class TransformJob(Job):
                     body, headers, settings.get("InvocationsTimeoutInSeconds", DEFAULT_INVOCATION_SECONDS)
                 )
             except (InvocationTimeoutError, NotHealthyError) as error:
-                data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: Fail to connect to the algorithm: {error}")
+                data_log.write(f"{about}: Fail to connect to the algorithm: {error}")
                 reason = "AlgorithmError: See job logs for more information"
                 continue
             if answer.status == 200:
-                self._write(source, key, answer.body)
+                self._write(name, answer.body)
                 return None
-            data_log.write(
-                f"[sagemaker logs]: {source.bucket}/{key}: Bad HTTP status received from algorithm: {answer.status}"
-            )
-            data_log.write(f"[sagemaker logs]: {source.bucket}/{key}: {answer.body[:1024].decode('utf-8', 'replace')}")
+            data_log.write(f"{about}: Bad HTTP status received from algorithm: {answer.status}")
+            data_log.write(f"{about}: {answer.body[:1024].decode('utf-8', 'replace')}")
             if answer.status < 500:  # asking again would get the same answer
                 return "ClientError: See job logs for more information"
             reason = "AlgorithmError: See job logs for more information"
         return reason
 
-    def _write(self, source: staging.S3Location, key: str, body: bytes) -> None:
+    def _write(self, name: str, body: bytes) -> None:
         output = staging.S3Location.parse(self.record["TransformOutput"]["S3OutputPath"])
-        target = output.join(f"{staging.relative_name(source.key, key)}.out")
+        target = output.join(f"{name}.out")
         self.s3.put_object(Bucket=target.bucket, Key=target.key, Body=body)

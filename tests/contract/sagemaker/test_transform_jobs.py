@@ -49,6 +49,35 @@ def test_every_object_below_the_prefix_gets_one_output(aws, model, events):
     assert (last["detail"]["TransformJobName"], last["detail"]["TransformJobStatus"]) == (name, "Completed")
 
 
+def manifest(aws, key: str, prefix: str, *names: str) -> dict[str, object]:
+    aws.put(key, json.dumps([{"prefix": f"s3://{BUCKET}/{prefix}"}, *names]).encode())
+    source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/{key}"}}
+    return {"TransformInput": {"DataSource": source, "ContentType": "application/x-image"}}
+
+
+def test_a_manifest_names_the_inputs_and_their_outputs_lie_as_it_names_them(aws, model):
+    odd = 'a b/été+100%"\n.jpg'
+    for name in ("listed.jpg", odd, "not listed.jpg"):
+        aws.put(f"photos/{name}", b"12345")
+    name = start(aws, model, "", **manifest(aws, "lists/one.json", "photos/", "listed.jpg", odd))
+    assert ended(aws, name)["TransformJobStatus"] == "Completed"
+    assert aws.keys(f"raw/{name}/") == [f"{odd}.out", "listed.jpg.out"]
+
+
+def test_a_listed_object_that_is_gone_fails_the_job_and_the_others_keep_their_outputs(aws, model):
+    aws.put("photos/there.jpg", b"12345")
+    name = start(aws, model, "", **manifest(aws, "lists/two.json", "photos/", "gone.jpg", "there.jpg"))
+    assert ended(aws, name)["TransformJobStatus"] == "Failed"
+    assert aws.keys(f"raw/{name}/") == ["there.jpg.out"]
+
+
+def test_a_manifest_that_is_none_fails_the_job(aws, model):
+    aws.put("lists/none.json", b"[]")
+    source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/lists/none.json"}}
+    name = start(aws, model, "", TransformInput={"DataSource": source})
+    assert "must be a JSON array of a prefix" in str(ended(aws, name)["FailureReason"])
+
+
 def test_an_input_that_is_refused_fails_the_job_and_is_named_in_the_data_log(aws, model):
     """DescribeTransformJob, FailureReason: see the job's logs, where the input is named."""
     aws.put("refused/bad.jpg", b"status 400")
