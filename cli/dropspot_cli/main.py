@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from dropspot.ports import APPROVED, REJECTED
-from dropspot_cli import alone, env_file, sam
+from dropspot_cli import alone, env_file, sam, upkeep
 from dropspot_cli.approving import decide
 from dropspot_cli.aws_deployment import deploy as deploy_to_aws
 from dropspot_cli.console import console, counted, errors
@@ -265,6 +265,7 @@ def demo(
         raise typer.Exit(130) from None
 
 
+upkeep.register(app)
 alone.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Every ten minutes: hand runs whose next step has not begun, though it could, to that step's own function."""
+"""Every ten minutes: hand runs and backfills that could go on, and don't, to the function that takes them on."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropspot import documents
+from dropspot import backfills, documents
+from dropspot.backfills import BACKFILL_DUE, Backfill
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.pipeline import STEP_DUE
 from dropspot.ports import PENDING
@@ -32,6 +33,13 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
             # One run's trouble must not keep the others from being resumed; the failure below still counts and alarms.
             logger.exception("Run not looked at", run_id=name)
             stuck.append(name)
+    for name in services.store.children(backfills.OPEN_PREFIX):
+        try:
+            backfill = Backfill.from_id(services.settings.app_name, name)
+        except InvalidInputError:
+            logger.warning("Foreign object among the open backfills", key=f"{backfills.OPEN_PREFIX}{name}")
+            continue
+        services.bus.put(BACKFILL_DUE, {"job": backfill.name})
     if stuck:
         raise TransientError(f"look at the open runs: {len(stuck)} failed, {stuck[0]} first")
 

@@ -1,6 +1,6 @@
 """Entry point: `python -m prep` in the container, `python -m prep SOURCE... OUT` on a user's machine.
 
-The container's folders lie below DROPSPOT_ML_ROOT, /opt/ml by default.
+The container's folders lie below DROPSPOT_ML_ROOT, /opt/ml by default. DROPSPOT_TASK names a job of a backfill instead.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dropspot.errors import DropspotError
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import PreparationPlan
 from prep import standalone
+from prep.backfill import run_task
 from prep.folders import Folders
 from prep.pipeline import prepare
 
@@ -32,7 +33,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if arguments:
         request = standalone.parse(arguments)
         return guarded(lambda: standalone.run(request, _say), None)
-    folders = Folders.of_container(Path(environment.get("DROPSPOT_ML_ROOT", "/opt/ml")), environment)
+    root = Path(environment.get("DROPSPOT_ML_ROOT", "/opt/ml"))
+    folders = Folders.of_container(root, environment)
+    if task := environment.get("DROPSPOT_TASK"):
+        return guarded(lambda: run_task(task, root, environment, _say), folders.message)
     return guarded(lambda: prepare(folders, _plan(folders.plan), say=_say), folders.message)
 
 

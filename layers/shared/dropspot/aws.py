@@ -2,8 +2,9 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -17,7 +18,7 @@ from dropspot.aws_errors import message_of as _message
 from dropspot.aws_errors import translated as _translated
 from dropspot.datasets import StoredObject
 from dropspot.errors import DropspotError, InvalidInputError, NotFoundError, TransientError
-from dropspot.ports import Answer, Endpoint, Job, JobKind, Request, StoredBytes
+from dropspot.ports import Answer, Endpoint, Job, JobKind, ObjectVersion, Request, StoredBytes
 
 _UNANSWERED = (ClientConnectionError, HTTPClientError)  # nobody answered, or not in time
 
@@ -71,8 +72,9 @@ class S3Store:
     def sibling(self, bucket: str) -> "S3Store":
         return S3Store(bucket)
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        start = {"StartAfter": after} if after else {}
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, **start)
         for page in pages:
             yield from _listed(page)
 
@@ -105,13 +107,18 @@ class S3Store:
         return bool(answer.get("Uploads"))
 
     def head(self, key: str) -> str | None:
+        found = self.version(key)
+        return found.etag if found else None
+
+    def version(self, key: str) -> ObjectVersion | None:
         try:
-            return str(client("s3").head_object(Bucket=self.bucket, Key=key)["ETag"]).strip('"')
+            answer = client("s3").head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             translated = _translated(error, f"look at s3://{self.bucket}/{key}")
             if isinstance(translated, NotFoundError):
                 return None
             raise translated from error
+        return ObjectVersion(answer["ETag"].strip('"'), answer.get("VersionId"), answer["LastModified"])
 
     def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         try:
@@ -392,10 +399,25 @@ class SqsQueues:
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
         client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
 
+    def waiting(self, queue_url: str) -> int:
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+        answer = client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+        return sum(int(number) for number in answer["Attributes"].values())
+
     def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
         reasons = {"ERROR_CODE": code, "ERROR_MESSAGE": message}
         attributes = {name: {"DataType": "String", "StringValue": reason} for name, reason in reasons.items()}
         client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes)
+
+    def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
+        waiting, sent = iter(bodies), 0
+        while batch := list(islice(waiting, 10)):
+            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]
+            failed = client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
+            if failed:
+                raise TransientError(f"send {len(batch)} messages: {len(failed)} failed, {failed[0]['Code']} first")
+            sent += len(batch)
+        return sent
 
     def postpone(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
         try:

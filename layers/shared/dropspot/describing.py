@@ -95,7 +95,7 @@ class Describer:
             return Described(Outcome.UNCHANGED, image.key, present)
         document = self._looked_at(image, stored, event)
         # An equal document is left alone, so that a repeated event doesn't even make a new version of it.
-        is_same = present is not None and _content(present) == _content(document)
+        is_same = present is not None and content_of(present) == content_of(document)
         if not is_same and not documents.replace(self.store, image.detections_key, document, document_etag):
             return None
         return Described(Outcome.UNCHANGED if is_same else _outcome(document), image.key, document)
@@ -106,7 +106,7 @@ class Describer:
             stored = self.store.read(image.detections_key)
         except NotFoundError:
             return None, None
-        return _understood(stored.body), stored.etag
+        return understood(stored.body), stored.etag
 
     def _removed(self, image: ImageRef, document_etag: str | None) -> Described | None:
         """Remove the document of an image that is gone; None where the image came back meanwhile."""
@@ -153,7 +153,7 @@ def _outcome(document: dict[str, Any]) -> Outcome:
     return Outcome.DETECTED if document["status"] == "detected" else Outcome.REJECTED
 
 
-def _understood(body: bytes) -> dict[str, Any] | None:
+def understood(body: bytes) -> dict[str, Any] | None:
     """Return the document, None where the bytes are none of ours."""
     try:
         document = json.loads(body)
@@ -171,7 +171,7 @@ def _understood(body: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _content(document: dict[str, Any]) -> dict[str, Any]:
+def content_of(document: dict[str, Any]) -> dict[str, Any]:
     """Return what a document says; when, and by which event, is no part of it."""
     image = {name: value for name, value in document["image"].items() if name != "sequencer"}
     return {name: value for name, value in document.items() if name != "created_at"} | {"image": image}

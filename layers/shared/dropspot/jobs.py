@@ -1,4 +1,4 @@
-"""Starting a run's job so that doing it twice does it once."""
+"""Starting a job so that doing it twice does it once."""
 
 from typing import Any
 
@@ -13,15 +13,20 @@ from dropspot.settings import Settings
 def ensure_started(
     services: Services[Settings], run: Run, step: str, kind: JobKind, request: Request, **noted: Any
 ) -> bool:
-    """Start the run's job for `step` and leave its document, with what is `noted`; return whether this call started it.
+    """Start the run's job for `step` and leave its document, as `start_once` does."""
+    return start_once(services, run.key(f"{step}.json"), kind, request, **noted)
+
+
+def start_once(services: Services[Settings], key: str, kind: JobKind, request: Request, **noted: Any) -> bool:
+    """Start a job and leave its document under the key, with what is `noted`; return whether this call started it.
 
     SageMaker never frees a job's name. Where it is taken, the job is in progress or has completed (started already), or
-    it has failed. InvalidInputError then, and where SageMaker refuses the request: the run has failed.
+    it has failed. InvalidInputError then, and where SageMaker refuses the request.
     """
     started = start(services, kind, request)
     name = request[f"{kind.value}Name"]
     document = {"job": name, "started_at": documents.timestamp(services.now()), "request": request, **noted}
-    documents.write_once(services.store, run.key(f"{step}.json"), document)
+    documents.write_once(services.store, key, document)
     return started
 
 

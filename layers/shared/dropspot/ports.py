@@ -1,6 +1,6 @@
 """What the pipeline asks of the world, named for the role. `aws.py` answers on AWS, `testing.py` in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -22,6 +22,15 @@ class StoredBytes:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """The current version of an object, without its bytes; `modified` is when it was written."""
+
+    etag: str
+    version_id: str | None
+    modified: datetime
+
+
 class ObjectStore(Protocol):
     """A bucket: the data bucket, and those that `sibling` gives."""
 
@@ -30,8 +39,8 @@ class ObjectStore(Protocol):
     def sibling(self, bucket: str) -> "ObjectStore":
         """Return another bucket; whether it exists shows when it is used."""
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield every object below the prefix."""
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Yield every object below the prefix, in the order of keys; only those that come after the key `after`."""
 
     def following(self, key: str, *, most: int = 1000) -> list[StoredObject]:
         """Return the objects that come after the key, in the order of keys, `most` at most; none is the end.
@@ -47,6 +56,9 @@ class ObjectStore(Protocol):
 
     def head(self, key: str) -> str | None:
         """Return the object's ETag, None where there is no such object."""
+
+    def version(self, key: str) -> ObjectVersion | None:
+        """Return the object's current version, None where there is no such object."""
 
     def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         """Return the object, of one with more than `limit` bytes all but its body; raise NotFoundError."""
@@ -217,6 +229,12 @@ class Queues(Protocol):
     """The two queues, named by their URL."""
 
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None: ...
+
+    def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
+        """Send messages in as few calls as may be; return how many. TransientError: not all were taken."""
+
+    def waiting(self, queue_url: str) -> int:
+        """Return about how many messages the queue holds, those in flight and delayed ones included."""
 
     def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
         """Send a message that can't be dealt with to a dead-letter queue, with the reason as EventBridge states it."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -11,7 +11,18 @@ from typing import Any, TypeVar
 
 from dropspot.datasets import StoredObject
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
-from dropspot.ports import PENDING, RUN_ID, Answer, Endpoint, Job, JobKind, ModelPackage, Request, StoredBytes
+from dropspot.ports import (
+    PENDING,
+    RUN_ID,
+    Answer,
+    Endpoint,
+    Job,
+    JobKind,
+    ModelPackage,
+    ObjectVersion,
+    Request,
+    StoredBytes,
+)
 from dropspot.service_models import assert_valid_request as assert_valid_request  # noqa: PLC0414  tests find it here
 from dropspot.services import Services
 from dropspot.settings import Settings
@@ -86,9 +97,9 @@ class MemoryStore:
         """Return the keys below the prefix, sorted."""
         return [found.key for found in self.objects(prefix)]
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         for key in sorted(self._objects, key=str.encode):  # S3 lists in the order of the keys' UTF-8 bytes
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key > after:
                 kept = self._objects[key]
                 yield StoredObject(key, kept.stored.etag, len(kept.stored.body), kept.modified)
 
@@ -108,6 +119,12 @@ class MemoryStore:
 
     def head(self, key: str) -> str | None:
         return self._objects[key].stored.etag if key in self._objects else None
+
+    def version(self, key: str) -> ObjectVersion | None:
+        if key not in self._objects:
+            return None
+        kept = self._objects[key]
+        return ObjectVersion(kept.stored.etag, kept.stored.version_id, kept.modified)
 
     def read(self, key: str, *, limit: int | None = None) -> StoredBytes:
         if key not in self._objects:
@@ -391,6 +408,14 @@ class MemoryQueues:
 
     def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
         self.sent.append(SentMessage(queue_url, body, delay_seconds))
+
+    def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
+        messages = [SentMessage(queue_url, body, 0) for body in bodies]
+        self.sent += messages
+        return len(messages)
+
+    def waiting(self, queue_url: str) -> int:
+        return sum(message.queue_url == queue_url for message in self.sent)
 
     def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
         self.aside.append(MessageAside(queue_url, body, code, message))

@@ -138,6 +138,35 @@ def test_a_message_set_aside_states_its_reason_as_eventbridge_does() -> None:
     assert (message["Body"], reasons) == ("body", {"ERROR_CODE": "TransientError", "ERROR_MESSAGE": "invoke: 500"})
 
 
+@pytest.mark.parametrize("number", [0, 1, 10, 25])
+def test_many_messages_are_sent_in_batches(side: str, number: int) -> None:
+    bodies = [f"body {each} été" for each in range(number)]
+    if side == "memory":
+        queues = MemoryQueues()
+        assert queues.send_all("url", iter(bodies)) == number
+        assert [message.body for message in queues.sent] == bodies
+        assert (queues.waiting("url"), queues.waiting("another")) == (number, 0)
+        return
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    assert aws.SqsQueues().send_all(url, iter(bodies)) == number
+    assert aws.SqsQueues().waiting(url) == number
+    found = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += [message["Body"] for message in messages]
+    assert sorted(found) == sorted(bodies)
+
+
+def test_a_batch_that_is_taken_in_part_is_sent_again() -> None:
+    aws.client.cache_clear()
+    with Stubber(aws.client("sqs")) as stubber:
+        failed = {"Id": "1", "SenderFault": False, "Code": "ThrottlingException"}
+        stubber.add_response("send_message_batch", {"Successful": [], "Failed": [failed]})
+        with pytest.raises(TransientError, match="2 messages: 1 failed, ThrottlingException first"):
+            aws.SqsQueues().send_all("url", ["a", "b"])
+    aws.client.cache_clear()
+
+
 @pytest.mark.usefixtures("moto_cloud")
 def test_a_delayed_message_is_not_there_yet() -> None:
     sqs = aws.client("sqs")

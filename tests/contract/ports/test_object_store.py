@@ -42,6 +42,26 @@ def test_an_absent_object_has_no_etag_and_cannot_be_read(store: ObjectStore) -> 
         store.read("nothing")
 
 
+def test_a_version_is_the_one_that_a_read_gives(store: ObjectStore) -> None:
+    assert store.version(AWKWARD) is None
+    store.write(AWKWARD, b"one")
+    version, stored = store.version(AWKWARD), store.read(AWKWARD)
+    assert version is not None
+    assert (version.etag, version.version_id) == (stored.etag, stored.version_id)
+    [listed] = store.objects(AWKWARD)
+    assert (listed.etag, listed.modified.replace(microsecond=0)) == (version.etag, version.modified)
+    store.write(AWKWARD, b"one")
+    assert store.version(AWKWARD) != version
+
+
+def test_a_listing_goes_on_behind_a_key(store: ObjectStore) -> None:
+    for key in ("images/a", "images/a-b", "images/a.b", "images/é", "other"):
+        store.write(key, b"x")
+    assert [found.key for found in store.objects("images/", after="images/a-b")] == ["images/a.b", "images/é"]
+    assert next(store.objects("images/", after="images/")).key == "images/a"
+    assert list(store.objects("images/", after="images/é")) == []
+
+
 def test_a_write_if_absent_succeeds_once(store: ObjectStore) -> None:
     assert store.write("a", b"first", if_absent=True)
     assert not store.write("a", b"second", if_absent=True)

@@ -24,6 +24,7 @@ from dropspot_local.cloud import Cloud, CloudError
 VERBS = (
     *("up", "down", "push", "watch", "runs", "detect", "env", "retrain", "teardown", "deploy", "demo"),
     *("approve", "reject", "rollback"),
+    *("backfill", "audit", "redrive"),
     *("prepare", "train", "evaluate", "serve"),
 )
 

@@ -20,7 +20,15 @@ PREPARATION = {
 }
 # What each function is told beyond what all are told.
 TOLD = {
+    "advance_backfill": {
+        "IMAGE_QUEUE_URL",
+        "PREP_IMAGE",
+        "PREP_INSTANCE_TYPE",
+        "EVALUATION_INSTANCE_TYPE",
+        "SAGEMAKER_ROLE_ARN",
+    },
     "api": set[str](),
+    "audit_images": {"IMAGE_QUEUE_URL"},
     "deploy_model": {"SERVED_DATASET"},
     "detect_objects": {
         "IMAGE_QUEUE_URL",
@@ -37,6 +45,7 @@ TOLD = {
     "record_failure": set[str](),
     "restore_model": {"SERVED_DATASET"},
     "resume_runs": set[str](),
+    "start_backfill": {"SCORE_THRESHOLD"},
     "start_evaluation": {
         *("TRAINING_IMAGE", "SAGEMAKER_ROLE_ARN", "EVALUATION_INSTANCE_TYPE"),
         *("MODEL_SUBNETS", "MODEL_SECURITY_GROUPS", "SERVED_DATASET"),

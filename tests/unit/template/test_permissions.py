@@ -7,6 +7,7 @@ from unit.template.deployed import ACCOUNT, PHYSICAL, REGION, Stack, deploy
 from unit.template.permissions import allows, listed
 
 RUN = "pets-0123456789"
+BACKFILL = "dropspot-holiday-0123456789"
 STEPS = [
     "StartPreprocessing",
     "StartTraining",
@@ -18,7 +19,8 @@ STEPS = [
     "StartRetraining",
     "RestoreModel",
 ]
-ALL = [*STEPS, "DetectObjects", "Api"]
+BACKFILLING = {"StartBackfill", "AdvanceBackfill"}
+ALL = [*STEPS, *BACKFILLING, "AuditImages", "DetectObjects", "Api"]
 BEGINNERS = {"StartPreprocessing", "StartRetraining"}
 LOOKING_AT_DATA = BEGINNERS | {"StartTraining"}
 
@@ -68,8 +70,12 @@ def those_who_may(stack: Stack, action: str, resource: str, **context: str) -> s
         ("sagemaker:DeleteEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint"}),
         ("sagemaker:DeleteEndpointConfig", f"endpoint-config/dropspot-{RUN}-config", {"ReconcileEndpoint"}),
         ("sagemaker:DeleteModel", f"model/dropspot-{RUN}-model", {"ReconcileEndpoint"}),
-        ("sagemaker:DescribeEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint", "Api"}),
+        ("sagemaker:DescribeEndpoint", "endpoint/dropspot-endpoint", {"ReconcileEndpoint", "Api", "AuditImages"}),
         ("sagemaker:InvokeEndpoint", "endpoint/dropspot-endpoint", {"DetectObjects", "ReconcileEndpoint"}),
+        ("sagemaker:CreateProcessingJob", f"processing-job/{BACKFILL}-00000-sniff-backfill", {"AdvanceBackfill"}),
+        ("sagemaker:CreateTransformJob", f"transform-job/{BACKFILL}-00000-look-backfill", {"AdvanceBackfill"}),
+        ("sagemaker:DescribeTransformJob", f"transform-job/{BACKFILL}-00000-look-backfill", {"AdvanceBackfill"}),
+        ("sagemaker:AddTags", f"transform-job/{BACKFILL}-00000-look-backfill", {"AdvanceBackfill"}),
         ("sagemaker:DescribeTrainingJob", f"training-job/dropspot-{RUN}-train",
          {"StartTraining", "StartEvaluation", "RecordFailure", "ResumeRuns"}),
         # tags are set by what is created
@@ -91,17 +97,20 @@ def test_who_may_do_what_at_sagemaker(stack: Stack, action: str, resource: str, 
     ("action", "key", "who"),
     [
         ("s3:GetObject", "datasets/pets/training.json", LOOKING_AT_DATA),
-        ("s3:GetObject", "images/cat.jpg", {"DetectObjects"}),
-        ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL)),
-        ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "Api"}),
+        ("s3:GetObject", "images/cat.jpg", {"DetectObjects", "AdvanceBackfill"}),
+        ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL) - {"AuditImages"}),
+        ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "AdvanceBackfill", "Api"}),
         ("s3:GetObject", "endpoint/champion.json",
-         {"StartEvaluation", "DeployModel", "ReconcileEndpoint", "RestoreModel", "StartRetraining", "StartTraining",
-          "DetectObjects",
-          "Api"}),
+         {"StartEvaluation", "DeployModel", "ReconcileEndpoint", "RestoreModel", "StartRetraining", "StartTraining", "DetectObjects",
+          "Api", *BACKFILLING}),
+        ("s3:GetObject", "backfills/holiday-0123456789/backfill.json", BACKFILLING),
+        ("s3:PutObject", "backfills/holiday-0123456789/backfill.json", BACKFILLING),
+        ("s3:PutObject", "open-backfills/holiday-0123456789", {"StartBackfill"}),
+        ("s3:DeleteObject", "open-backfills/holiday-0123456789", {"AdvanceBackfill"}),
         ("s3:PutObject", f"runs/{RUN}/failure.json", set(STEPS)),
         ("s3:PutObject", f"runs/{RUN}/references/photos.json", set(STEPS)),
         ("s3:PutObject", f"open-runs/{RUN}", BEGINNERS),
-        ("s3:PutObject", "detections/cat.jpg.json", {"DetectObjects"}),
+        ("s3:PutObject", "detections/cat.jpg.json", {"DetectObjects", "AdvanceBackfill"}),
         ("s3:PutObject", "endpoint/desired.json", {"DeployModel", "ReconcileEndpoint", "RestoreModel"}),
         ("s3:DeleteObject", f"open-runs/{RUN}", {"ResumeRuns"}),
         ("s3:DeleteObject", "detections/cat.jpg.json", {"DetectObjects"}),
@@ -125,7 +134,7 @@ def test_everyone_sees_that_a_key_is_missing(stack: Stack) -> None:
 
 def test_only_those_who_start_jobs_or_make_models_pass_the_role_and_only_to_sagemaker(stack: Stack) -> None:
     arn, service = stack.arn("SageMakerRole"), "sagemaker.amazonaws.com"
-    who = BEGINNERS | {"StartTraining", "StartEvaluation", "ReconcileEndpoint"}
+    who = BEGINNERS | {"StartTraining", "StartEvaluation", "ReconcileEndpoint", "AdvanceBackfill"}
     assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService=service) == who
     assert those_who_may(stack, "iam:PassRole", arn, iam_PassedToService="ec2.amazonaws.com") == set()
     assert those_who_may(stack, "iam:PassRole", arn) == set()
@@ -133,17 +142,20 @@ def test_only_those_who_start_jobs_or_make_models_pass_the_role_and_only_to_sage
 
 def test_events_are_put_under_this_application_s_name_only(stack: Stack) -> None:
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
-    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot") == {*STEPS, "Api", "DetectObjects"}
+    assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot") == set(ALL)
     assert those_who_may(stack, "events:PutEvents", bus, events_source="dropspot2") == set()
 
 
 def test_queues_are_written_by_those_who_must(stack: Stack) -> None:
     stranded = {"StartTraining", "StartEvaluation", "DeployModel", "ReconcileEndpoint", "RecordFailure", "ResumeRuns"}
     dead = stack.arn("CommandDeadLetterQueue")
-    assert those_who_may(stack, "sqs:SendMessage", dead) == {*stranded, "StartRetraining", "RestoreModel"}
+    others = {*BACKFILLING, "AuditImages", "StartRetraining", "RestoreModel"}
+    assert those_who_may(stack, "sqs:SendMessage", dead) == stranded | others
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("DatasetQueue")) == {"StartPreprocessing"}
+    assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageQueue")) == {
+        *("AdvanceBackfill", "AuditImages", "DetectObjects"),
+    }
     assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageDeadLetterQueue")) == {"DetectObjects"}
-    assert those_who_may(stack, "sqs:SendMessage", stack.arn("ImageQueue")) == {"DetectObjects"}
     assert those_who_may(stack, "sqs:ChangeMessageVisibility", stack.arn("ImageQueue")) == {"DetectObjects"}
 
 
@@ -195,6 +207,8 @@ def test_the_jobs_role_makes_network_interfaces_only_where_models_run_in_subnets
         ("s3:GetObject", s3("datasets/pets/images.tar.gz"), True),
         ("s3:GetObject", s3(f"runs/{RUN}/prepared/train/train.rec"), True),
         ("s3:PutObject", s3(f"runs/{RUN}/model/x/output/model.tar.gz"), True),
+        ("s3:PutObject", s3("backfills/holiday-0123456789/00000/raw/images/cat.jpg.out"), True),
+        ("s3:PutObject", s3("detections/cat.jpg.json"), False),
         ("s3:DeleteObject", s3(f"runs/{RUN}/checkpoints/state.params"), True),
         ("s3:ListBucket", s3(), True),
         ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:685385470294:repository/object-detection", True),

@@ -63,6 +63,23 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
     "rollback_failed": {
         "NotificationTopic": "The endpoint stays as it is: roll back: no model was in service before the present one",
     },
+    "audit_due": {
+        "AuditImagesFunction": {"command": "audit_images", "of": "documents", "after": "detections/a%20b.jpg.json"},
+    },
+    "backfill_requested": {
+        "StartBackfillFunction": {
+            "command": "start_backfill",
+            "request": {"prefix": "holiday/", "older": True},
+            "time": "2026-11-12T12:30:00Z",
+        },
+    },
+    "backfill_due": {
+        "AdvanceBackfillFunction": {"command": "advance_backfill", "job": "dropspot-holiday-0123456789-backfill"},
+    },
+    "backfill_ended": {"NotificationTopic": "The backfill of images/holiday/ has ended"},
+    "backfill_failed": {
+        "NotificationTopic": "The backfill holiday-0123456789 of images/holiday/ failed: ClientError: See job logs",
+    },
     "run_failed": {
         "NotificationTopic": f"Run {RUN} failed at train: ClientError: Additional hyperparameters are not allowed "
         "To start it again: dropspot retrain oxford pets",
@@ -110,6 +127,7 @@ def test_every_rule_with_a_pattern_is_woken_by_some_captured_event(stack: Stack)
     events = [captured_event(name) for name in WAKES]
     events += [{**captured_event("step_due"), "detail": {"command": c, "job": "j"}} for c in STEPS]
     events += [{**captured_event("step_due"), "detail": {"command": "apply_approval", "package": "p"}}]
+    events += [backfill_job_event(kind, "Completed") for kind in ("processing", "transform")]
     rules = stack.of_type("AWS::Events::Rule")
     idle = [
         name
@@ -117,6 +135,29 @@ def test_every_rule_with_a_pattern_is_woken_by_some_captured_event(stack: Stack)
         if "EventPattern" in rule and not any(matches(rule["EventPattern"], event) for event in events)
     ]
     assert idle == []
+
+
+BACKFILL_JOB = "dropspot-holiday-0123456789-00000-sniff-backfill"
+
+
+def backfill_job_event(kind: str, status: str) -> Event:
+    event: Event = captured_event(f"{kind}_job_completed")
+    event["detail"] |= {f"{kind.capitalize()}JobName": BACKFILL_JOB, f"{kind.capitalize()}JobStatus": status}
+    return event
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
+@pytest.mark.parametrize("kind", ["processing", "transform"])
+def test_a_backfill_s_job_that_ended_in_whatever_way_wakes_its_own_function_alone(
+    stack: Stack, kind: str, status: str
+) -> None:
+    event = backfill_job_event(kind, status)
+    command = {"command": "advance_backfill", "job": BACKFILL_JOB, "cause": event["id"]}
+    assert woken(stack, event) == {"AdvanceBackfillFunction": command}
+
+
+def test_a_backfill_s_job_at_work_wakes_nobody(stack: Stack) -> None:
+    assert woken(stack, backfill_job_event("transform", "InProgress")) == {}
 
 
 STEPS = {
@@ -203,7 +244,7 @@ NEAR_MISSES: list[tuple[str, Callable[[Event], Event]]] = [
     ("training_job_completed", _field("detail", "TrainingJobName", value="dropspot-a-0123456789-eval")),
     ("training_job_completed", _field("detail", "TrainingJobStatus", value="COMPLETED")),
     ("training_job_failed", _field("detail", "TrainingJobName", value="other-a-0123456789-train")),
-    ("transform_job_completed", _field("detail", "TransformJobName", value="dropspot-a-0123456789-backfill")),
+    ("transform_job_completed", _field("detail", "TransformJobName", value="dropspot2-a-0123456789-backfill")),
     ("champion_transform_job_completed", _field("detail", "TransformJobName", value="other-a-0123456789-evalchamp")),
     ("champion_transform_job_completed", _field("detail", "TransformJobStatus", value="Stopping")),
     ("model_package_approved", _field("detail", "ModelApprovalStatus", value="PendingManualApproval")),
@@ -265,9 +306,13 @@ def _schedules(stack: Stack) -> dict[str, tuple[str, Event]]:
     }
 
 
-def test_the_two_loops_run_on_schedule_and_retraining_does_not(stack: Stack) -> None:
+def test_the_loops_run_on_schedule_and_retraining_does_not(stack: Stack) -> None:
     cause = captured_event("scheduled")["id"]
     assert _schedules(stack) == {
+        "AuditImagesFunction": (
+            "rate(1 day)",
+            {"command": "audit_images", "of": "images", "after": "", "cause": cause},
+        ),
         "ReconcileEndpointFunction": ("rate(1 minute)", {"command": "reconcile_endpoint", "cause": cause}),
         "ResumeRunsFunction": ("rate(10 minutes)", {"command": "resume_runs", "cause": cause}),
     }

@@ -1,0 +1,73 @@
+"""`dropspot audit` over a bucket in memory."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from dropspot import endpoint
+from dropspot.images import SCHEMA
+from dropspot.testing import MemoryStore
+from dropspot_cli import auditing
+from dropspot_cli.auditing import FOREIGN, MISSING, ORPHAN, OTHER_MODEL, OUTDATED, Finding, audit, report
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    store.put_json(endpoint.CHAMPION, {"run_id": "pets-0123456789"})
+    return store
+
+
+def describe(store: MemoryStore, name: str, etag: str, run_id: str | None = "pets-0123456789") -> None:
+    document = {
+        "schema": SCHEMA,
+        "status": "detected" if run_id else "rejected",
+        "image": {"etag": etag, "version_id": None},
+        "model": run_id and {"run_id": run_id},
+        "detections": [],
+    }
+    store.put_json(f"detections/{name}.json", document)
+
+
+def test_everything_that_can_be_wrong_is_found(store: MemoryStore) -> None:
+    etag = {name: store.put(f"images/{name}", name.encode()) for name in "abcdefg"}
+    describe(store, "a", etag["a"])
+    describe(store, "b", etag["a"])
+    describe(store, "c", etag["c"], run_id="pets-9876543210")
+    describe(store, "d", etag["d"], run_id=None)
+    describe(store, "e", etag["a"], run_id=None)
+    store.put("detections/f.json", b"not ours")
+    describe(store, "gone", "e")
+    assert list(audit(store, "images/")) == [
+        Finding("images/b", OUTDATED),
+        Finding("images/c", OTHER_MODEL),
+        Finding("images/e", OUTDATED),
+        Finding("images/f", FOREIGN),
+        Finding("images/g", MISSING),
+        Finding("images/gone", ORPHAN),
+    ]
+    assert list(audit(store, "images/a")) == []
+
+
+def test_what_is_found_is_counted_shown_and_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditing, "_AT_ONCE", 4)
+    findings = [Finding(f"images/[{number}].jpg", MISSING) for number in range(9)] + [Finding("images/x", ORPHAN)]
+    sent: list[list[str]] = []
+    told = io.StringIO()
+    assert report(findings, Console(file=told, width=200), sent.append) == 10
+    assert [len(batch) for batch in sent] == [4, 4, 2]
+    assert [json.loads(message)["detail"]["object"]["key"] for batch in sent for message in batch] == [
+        found.key for found in findings
+    ]
+    assert "9 images without a document" in told.getvalue()
+    assert "images/[4].jpg" in told.getvalue()
+    assert "images/[5].jpg" not in told.getvalue()
+    assert "and 4 more" in told.getvalue()
+    assert "1 image gone, with a document left behind" in told.getvalue()
+
+
+def test_nothing_is_sent_unless_asked(store: MemoryStore) -> None:
+    store.put("images/a", b"x")
+    assert report(audit(store, "images/"), Console(file=io.StringIO()), None) == 1
