@@ -108,10 +108,10 @@ def _function(arn: str) -> str:
 def dead_letter_queues(stack: Stack) -> list[DeadLetters]:
     """Return the stack's dead-letter queues."""
     found = [DeadLetters("failed commands", stack.outputs["CommandDeadLetterQueueUrl"], invoke_again)]
-    for name, what in (("Image", "images"), ("Dataset", "changes of data sets")):
-        found.append(
-            DeadLetters(what, stack.outputs[f"{name}DeadLetterQueueUrl"], _sender(stack.outputs[f"{name}QueueUrl"]))
-        )
+    kinds = {"Image": "images", "Dataset": "changes of data sets", "Inference": "awaited answers"}
+    for name, what in kinds.items():
+        if url := stack.outputs.get(f"{name}DeadLetterQueueUrl"):  # answers are awaited in asynchronous mode alone
+            found.append(DeadLetters(what, url, _sender(stack.outputs[f"{name}QueueUrl"])))
     return found
 
 

@@ -75,11 +75,12 @@ class Teardown:
             self.say(f"deleted the alarm {alarm}")
 
     def _alarms(self) -> list[str]:
-        """Return the names of the alarms that watched runs come into service; the stack's own go with it."""
+        """Return the names of the alarms that the pipeline has made; the stack's own go with it."""
         app = self.stack.app
         pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{app}-")
         names = [item["AlarmName"] for page in pages for item in page["MetricAlarms"]]
-        return [name for name in names if _RUN_ALARM.fullmatch(name.removeprefix(f"{app}-"))]
+        asleep = endpoint.asleep_alarm(app)
+        return [name for name in names if name == asleep or _RUN_ALARM.fullmatch(name.removeprefix(f"{app}-"))]
 
     def _empty_registry(self) -> None:
         """Delete the versions of the stack's model package group: with any in it, CloudFormation couldn't delete it."""

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from asking import Asker
 from dropspot import documents, endpoint
 from dropspot.answering import Read
 from dropspot.describing import Described, Describer, Outcome, absent_documents
@@ -28,6 +29,8 @@ Record = Mapping[str, Any]
 # An image is begun only while this much time is left: two attempts to invoke the endpoint may take it.
 RESERVED_MILLISECONDS = 140_000
 
+ASYNC = "async"  # of the parameter InferenceMode
+
 logger, metrics = Logger(), Metrics()
 
 
@@ -39,6 +42,7 @@ class Settings(BaseSettings):
     detect_threads: int
     recheck_seconds: int  # longer than any worker lives that saw an image before it was deleted
     score_threshold: str
+    inference_mode: str  # realtime or async
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -80,18 +84,30 @@ def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Des
     """Return what describes all images of a batch. What they share is asked for once, and only where it is needed."""
     settings, store = services.settings, services.store
     read_once = cache(partial(documents.read_or_none, store))
-    looker = Looker(
+    images = [image for event in events if (image := image_of(event, store))]
+    champion = partial(champion_run, read_once)
+    absent = absent_documents(store, images)
+    if settings.inference_mode == ASYNC:
+        ask, ask_anew = asker(services), asker(services, anew=True)
+        return Describer(store, ask.look, champion, services.now, absent, ask_anew.look)
+    return Describer(store, looker(services, read_once).look, champion, services.now, absent)
+
+
+def looker(services: Services[Settings], read_once: Read) -> Looker:
+    settings = services.settings
+    return Looker(
         app_name=settings.app_name,
         endpoint_name=settings.endpoint_name,
         score_threshold=settings.score_threshold,
-        store=store,
+        store=services.store,
         inference=services.inference,
         now=services.now,
         read=read_once,
     )
-    images = [image for event in events if (image := image_of(event, store))]
-    champion = partial(champion_run, read_once)
-    return Describer(store, looker.look, champion, services.now, absent_documents(store, images))
+
+
+def asker(services: Services[Settings], *, anew: bool = False) -> Asker:
+    return Asker(services.settings.endpoint_name, services.store, services.inference, services.now, anew)
 
 
 def image_of(event: ImageEvent, store: ObjectStore) -> ImageRef | None:

@@ -87,6 +87,7 @@ def self_test() -> None:
 def install(root: Path, sagemaker: SageMakerPlugin) -> None:
     """Check ministack, then register SageMaker and mend what the project's template needs."""
     self_test()
+    app.SERVICE_HANDLERS["application-autoscaling"] = sagemaker.handle_scaling
     app.SERVICE_HANDLERS["sagemaker"] = sagemaker.handle
     keep_content_types_of("sagemaker")
     name_services()

@@ -75,6 +75,7 @@ def world(sees: Predict) -> MemoryServices[Any]:
         detect_threads=1,
         recheck_seconds=240,
         score_threshold="0.3",
+        inference_mode="realtime",
     )
     services = memory_services(settings)
     services.store.put_json(RUN.key("prepared", "classes.json"), {"classes": CLASSES})

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as ClientConnectionError
 
+from dropspot.awaiting import LONGEST_WAIT
 from dropspot.aws_errors import code_of as _code
 from dropspot.aws_errors import is_missing as _is_missing
 from dropspot.aws_errors import message_of as _message
@@ -292,6 +293,58 @@ class SageMakerHosting:
         self._call("delete_model", {"ModelName": name}, settled=("not find",))
 
 
+class ApplicationScaling:
+    """Application Auto Scaling of SageMaker's variants."""
+
+    _NAMESPACE = "sagemaker"
+
+    def is_in_force(self, target: Request, policy: Request) -> bool:
+        targets = client("application-autoscaling").describe_scalable_targets(
+            ServiceNamespace=self._NAMESPACE, ResourceIds=[target["ResourceId"]]
+        )["ScalableTargets"]
+        if not any(_says(found, target) for found in targets):
+            return False
+        policies = client("application-autoscaling").describe_scaling_policies(
+            ServiceNamespace=self._NAMESPACE, ResourceId=policy["ResourceId"], PolicyNames=[policy["PolicyName"]]
+        )["ScalingPolicies"]
+        return any(_says(found, policy) for found in policies)
+
+    def register(self, target: Request) -> None:
+        self._call("register_scalable_target", target)
+
+    def put_policy(self, request: Request) -> str:
+        return str(self._call("put_scaling_policy", request)["PolicyARN"])
+
+    def deregister(self, resource_id: str) -> None:
+        try:
+            client("application-autoscaling").deregister_scalable_target(
+                ServiceNamespace=self._NAMESPACE,
+                ResourceId=resource_id,
+                ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            )
+        except ClientError as error:
+            if _code(error) != "ObjectNotFoundException":
+                raise _translated(error, f"deregister {resource_id}") from error
+
+    def _call(self, operation: str, request: Request) -> Mapping[str, Any]:
+        attempt = f"{operation} of {request['ResourceId']}"
+        try:
+            answer: Mapping[str, Any] = getattr(client("application-autoscaling"), operation)(**request)
+        except ClientError as error:
+            if _code(error) in {"ValidationException", "LimitExceededException", "FailedResourceAccessException"}:
+                raise InvalidInputError(f"Application Auto Scaling refused to {attempt}: {_message(error)}") from error
+            raise _translated(error, attempt) from error
+        return answer
+
+
+def _says(found: Mapping[str, Any], wanted: Request) -> bool:
+    """Tell whether what was found is what was asked for; the service adds more, at any depth."""
+    return all(
+        _says(found.get(name) or {}, value) if isinstance(value, dict) else found.get(name) == value
+        for name, value in wanted.items()
+    )
+
+
 class CloudWatchAlarms:
     """CloudWatch's alarms."""
 
@@ -327,6 +380,21 @@ class SageMakerInference:
         except _UNANSWERED as error:
             raise TransientError(f"invoke {endpoint}: {error}") from error
         return Answer(body, answer["InvokedProductionVariant"], answer.get("CustomAttributes", ""))
+
+    def submit(self, endpoint: str, input_uri: str, inference_id: str) -> None:
+        try:
+            client("sagemaker-runtime").invoke_endpoint_async(
+                EndpointName=endpoint,
+                ContentType="application/x-image",
+                Accept="application/json",
+                InferenceId=inference_id,
+                InputLocation=input_uri,
+                RequestTTLSeconds=int(LONGEST_WAIT.total_seconds()),
+            )
+        except ClientError as error:
+            raise self._translated(error, endpoint) from error
+        except (ClientConnectionError, HTTPClientError) as error:
+            raise TransientError(f"invoke {endpoint}: {error}") from error
 
     @staticmethod
     def _translated(error: ClientError, endpoint: str) -> Exception:

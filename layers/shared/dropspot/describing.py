@@ -38,6 +38,7 @@ class Outcome(Enum):
     UNCHANGED = "ImagesUnchanged"
     IGNORED = "ObjectsIgnored"  # no image by rule
     REFUSED = "ImagesRefused"  # its key leaves no room for a document's
+    ASKED = "ImagesAsked"  # the model's answer is awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,17 @@ class Described:
 class Describer:
     """An image's way to its document.
 
-    `look` returns the document of a picture with these bytes, `champion` the id of the run in service. `absent` are the
-    keys of documents that weren't there a moment ago.
+    `look` returns the document of a picture with these bytes, None where the answer comes later; `champion` the id of
+    the run in service. `absent` are the keys of documents that weren't there a moment ago. `look_anew`, where there is
+    one, takes the place of `look` for an event that asks anew.
     """
 
     store: ObjectStore
-    look: Callable[[Picture, bytes], dict[str, Any]]
+    look: Callable[[Picture, bytes], dict[str, Any] | None]
     champion: Callable[[], str | None]
     now: Callable[[], datetime]
     absent: Collection[str] = ()
+    look_anew: Callable[[Picture, bytes], dict[str, Any] | None] | None = None
 
     def bring_up_to_date(self, image: ImageRef, event: ImageEvent) -> Described:
         """Make the document describe the image as it is now, not as the event has it.
@@ -93,7 +96,20 @@ class Describer:
             return self._removed(image, document_etag)
         if present is not None and self._describes(present, stored.etag, event):
             return Described(Outcome.UNCHANGED, image.key, present)
+        return self._described(image, stored, event, present, document_etag)
+
+    def _described(
+        self,
+        image: ImageRef,
+        stored: StoredBytes,
+        event: ImageEvent,
+        present: dict[str, Any] | None,
+        document_etag: str | None,
+    ) -> Described | None:
+        """Look at the image and put its document in the place of the present one."""
         document = self._looked_at(image, stored, event)
+        if document is None:
+            return Described(Outcome.ASKED, image.key, None)
         # An equal document is left alone, so that a repeated event doesn't even make a new version of it.
         is_same = present is not None and content_of(present) == content_of(document)
         if not is_same and not documents.replace(self.store, image.detections_key, document, document_etag):
@@ -116,10 +132,13 @@ class Describer:
                 return None
         return Described(Outcome.REMOVED, image.key, None)
 
-    def _looked_at(self, image: ImageRef, stored: StoredBytes, event: ImageEvent) -> dict[str, Any]:
+    def _looked_at(self, image: ImageRef, stored: StoredBytes, event: ImageEvent) -> dict[str, Any] | None:
         sequencer = event.sequencer if event.is_of(stored.etag, stored.version_id) else None
         picture = Picture(image, stored.etag, stored.version_id, stored.content_type, stored.size, sequencer)
-        return too_large(picture, self.now()) if stored.size > OBJECT_LIMIT else self.look(picture, stored.body)
+        if stored.size > OBJECT_LIMIT:
+            return too_large(picture, self.now())
+        look = self.look_anew if event.anew and self.look_anew else self.look
+        return look(picture, stored.body)
 
     def _describes(self, document: dict[str, Any], etag: str, event: ImageEvent) -> bool:
         """Tell whether the document is the champion's word on this image: then nobody is asked, and nobody paid."""

@@ -19,6 +19,11 @@ ROLLBACK_FAILED = "Rollback Failed"
 REMEMBERED = 20  # former champions that champion.json names
 
 
+def asleep_alarm(app: str) -> str:
+    """Return the name of the alarm that wakes an asynchronous endpoint up."""
+    return f"{app}-endpoint-asleep"
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """A run whose model is, or should be, in service; `created_at` is when the run began (ISO 8601).

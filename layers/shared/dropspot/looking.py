@@ -54,7 +54,7 @@ class Looker:
         try:
             seen, payload = prepared(picture, body)
         except RejectedImageError as rejection:
-            return rejected_document(_measured(picture, body), rejection, self.now())
+            return rejected_document(measured(picture, body), rejection, self.now())
         try:
             answer = self.inference.invoke(self.endpoint_name, payload)
         except InvalidInputError as error:
@@ -92,7 +92,7 @@ def too_large(picture: Picture, now: datetime) -> dict[str, Any]:
     return rejected_document(picture, RejectedImageError(TOO_LARGE, message), now)
 
 
-def _measured(picture: Picture, body: bytes) -> Picture:
+def measured(picture: Picture, body: bytes) -> Picture:
     """Return the picture with the kind that its headers show; the size that they claim is not to be trusted."""
     header = sniff(body)
     return replace(picture, content_type=header.content_type) if header else picture

@@ -195,6 +195,21 @@ class Registry(Protocol):
         """Approve or reject the version; raise NotFoundError."""
 
 
+class Scaling(Protocol):
+    """Application Auto Scaling of the endpoint's variant."""
+
+    def is_in_force(self, target: Request, policy: Request) -> bool:
+        """Tell whether the target is registered and its policy there, both as the requests for them say."""
+
+    def register(self, target: Request) -> None: ...
+
+    def put_policy(self, request: Request) -> str:
+        """Make the policy, or make it over, and return its ARN; InvalidInputError: refused as it stands."""
+
+    def deregister(self, resource_id: str) -> None:
+        """Let the variant go, with its policies; one that isn't registered is no error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the endpoint said of one image, and who: the production variant, and what its container says of itself."""
@@ -212,6 +227,12 @@ class Inference(Protocol):
 
         InvalidInputError: the model's container refused the image. NotFoundError: no endpoint is in service.
         TransientError: throttled, or the container failed.
+        """
+
+    def submit(self, endpoint: str, input_uri: str, inference_id: str) -> None:
+        """Ask for a prediction of the image in S3, which comes as a notification with the inference's id.
+
+        NotFoundError: no endpoint is in service. TransientError: throttled.
         """
 
 

@@ -35,8 +35,8 @@ def _faults(value: Any, shape: Any, where: str) -> Iterator[str]:
         yield f"{where} is {size}, above {limit}"
     if enum and value not in enum:
         yield f"{where} is {value!r}, none of {', '.join(enum)}"
-    # Patterns are Java's; those with Unicode classes (\p{L}, of tags) mean nothing to Python.
-    if pattern and "\\p{" not in pattern and re.fullmatch(pattern, str(value)) is None:
+    # Patterns are Java's; those with Unicode classes (\p{L}, of tags) or code units (\uD800) mean nothing to Python.
+    if pattern and not re.search(r"\\p\{|\\uD800", pattern) and re.fullmatch(pattern, str(value)) is None:
         yield f"{where} is {value!r}, which doesn't match {pattern}"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Generic, TypeVar
 
-from dropspot.ports import Alarms, EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues, Registry
+from dropspot.ports import Alarms, EventBus, Hosting, Inference, Intake, Jobs, ObjectStore, Queues, Registry, Scaling
 from dropspot.settings import Settings
 
 S_co = TypeVar("S_co", bound=Settings, covariant=True)
@@ -28,6 +28,7 @@ class Services(Generic[S_co]):
     hosting: Hosting
     alarms: Alarms
     registry: Registry
+    scaling: Scaling
     inference: Inference
     bus: EventBus
     queues: Queues
@@ -48,6 +49,7 @@ def aws_services(kind: type[S_co]) -> Services[S_co]:
         hosting=aws.SageMakerHosting(),
         alarms=aws.CloudWatchAlarms(),
         registry=model_registry.SageMakerRegistry(),
+        scaling=aws.ApplicationScaling(),
         inference=aws.SageMakerInference(),
         bus=aws.EventBridgeBus(settings.app_name),
         queues=aws.SqsQueues(),

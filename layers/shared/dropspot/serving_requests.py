@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dropspot.answering import variant_of
+from dropspot.awaiting import answers_prefix
 from dropspot.ports import Request
 from dropspot.preparation import tags
 from dropspot.runs import Run
@@ -31,6 +32,10 @@ class EndpointSettings(Protocol):
     def endpoint_instance_count(self) -> int: ...
     @property
     def endpoint_kms_key(self) -> str: ...
+    @property
+    def bucket_name(self) -> str: ...
+    @property
+    def inference_topic(self) -> str: ...
 
 
 def model_request(run: Run, dataset: str, model_data: str, settings: ModelSettings) -> Request:
@@ -63,4 +68,15 @@ def endpoint_config_request(run: Run, dataset: str, classes: Sequence[str], sett
             }
         ],
         "Tags": tags(run, dataset),
-    } | ({"KmsKeyId": settings.endpoint_kms_key} if settings.endpoint_kms_key else {})
+        **({"KmsKeyId": settings.endpoint_kms_key} if settings.endpoint_kms_key else {}),
+        **(asynchronous(run, settings.bucket_name, settings.inference_topic) if settings.inference_topic else {}),
+    }
+
+
+def asynchronous(run: Run, bucket: str, topic: str) -> Request:
+    """Return what makes an endpoint config asynchronous: answers go to the run's own place, and are told of."""
+    output = {
+        "S3OutputPath": f"s3://{bucket}/{answers_prefix(run)}",
+        "NotificationConfig": {"SuccessTopic": topic, "ErrorTopic": topic},
+    }
+    return {"AsyncInferenceConfig": {"OutputConfig": output}}

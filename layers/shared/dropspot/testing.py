@@ -313,11 +313,46 @@ class MemoryRegistry:
         self.decided.append(arn)
 
 
+class MemoryScaling:
+    """Application Auto Scaling: targets and policies by resource; a policy needs its target."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Request] = {}
+        self.policies: dict[tuple[str, str], Request] = {}  # by resource and name
+
+    def is_in_force(self, target: Request, policy: Request) -> bool:
+        resource = target["ResourceId"]
+        return (
+            self.targets.get(resource) == target
+            and self.policies.get((policy["ResourceId"], policy["PolicyName"])) == policy
+        )
+
+    def register(self, target: Request) -> None:
+        assert_valid_request("application-autoscaling", "RegisterScalableTarget", target)
+        self.targets[target["ResourceId"]] = target
+
+    def put_policy(self, request: Request) -> str:
+        assert_valid_request("application-autoscaling", "PutScalingPolicy", request)
+        resource, name = request["ResourceId"], request["PolicyName"]
+        if resource not in self.targets:
+            raise InvalidInputError(f"Application Auto Scaling refused put_scaling_policy: no target {resource}")
+        self.policies[resource, name] = request
+        return f"arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:{name}"
+
+    def deregister(self, resource_id: str) -> None:
+        self.targets.pop(resource_id, None)
+        self.policies = {key: policy for key, policy in self.policies.items() if key[0] != resource_id}
+
+
 class MemoryInference:
-    """The endpoints' runtime, answering what a test programmed; `images` are the payloads that were received."""
+    """The endpoints' runtime, answering what a test programmed; `images` are the payloads that were received.
+
+    `submitted` are the requests that nobody waited for, as input URI by inference id.
+    """
 
     def __init__(self) -> None:
         self.images: list[bytes] = []
+        self.submitted: dict[str, str] = {}
         self._serving: dict[str, tuple[str, Callable[[bytes], Prediction], str]] = {}
 
     def serve(self, endpoint: str, variant: str, predict: Callable[[bytes], Prediction], attributes: str = "") -> None:
@@ -335,6 +370,11 @@ class MemoryInference:
         variant, predict, attributes = self._serving[endpoint]
         body = json.dumps({"prediction": [list(row) for row in predict(image)]}).encode()
         return Answer(body, variant, attributes)
+
+    def submit(self, endpoint: str, input_uri: str, inference_id: str) -> None:
+        if endpoint not in self._serving:
+            raise NotFoundError(f"invoke {endpoint}: Endpoint {endpoint} not found")
+        self.submitted[inference_id] = input_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +489,7 @@ class MemoryServices(Services[S]):
     hosting: MemoryHosting
     alarms: MemoryAlarms
     registry: MemoryRegistry
+    scaling: MemoryScaling
     inference: MemoryInference
     bus: MemoryBus
     queues: MemoryQueues
@@ -466,6 +507,7 @@ def memory_services(settings: S, *, store: MemoryStore | None = None) -> MemoryS
         hosting=MemoryHosting(clock),
         alarms=MemoryAlarms(),
         registry=MemoryRegistry(),
+        scaling=MemoryScaling(),
         inference=MemoryInference(),
         bus=MemoryBus(),
         queues=MemoryQueues(),

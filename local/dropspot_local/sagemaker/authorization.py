@@ -61,9 +61,18 @@ def authorize(site: Site, caller: Caller, operation: str, request: Record) -> No
         _enforce(site, caller, action, resource, context)
 
 
-def authorize_invocation(site: Site, caller: Caller, endpoint: str) -> None:
-    """Raise AccessDeniedException unless the caller may invoke the endpoint."""
-    _enforce(site, caller, "sagemaker:InvokeEndpoint", site.arn("endpoint", endpoint), {})
+def authorize_invocation(site: Site, caller: Caller, operation: str, endpoint: str) -> None:
+    """Raise AccessDeniedException unless the caller may invoke the endpoint by this operation."""
+    _enforce(site, caller, f"sagemaker:{operation}", site.arn("endpoint", endpoint), {})
+
+
+def authorize_scaling(site: Site, caller: Caller, operation: str, namespace: str) -> None:
+    """Raise AccessDeniedException unless the caller may call this operation of Application Auto Scaling."""
+    service = "application-autoscaling"
+    resource = (
+        "*" if operation.startswith("Describe") else f"arn:aws:{service}:{site.region}:{site.account}:scalable-target/*"
+    )
+    _enforce(site, caller, f"{service}:{operation}", resource, {f"{service}:service-namespace": namespace})
 
 
 def check_role(arn: str) -> None:

@@ -12,6 +12,7 @@ from contextvars import copy_context
 from typing import Any
 
 from dropspot_local.sagemaker import events
+from dropspot_local.sagemaker.asynchronous import DEFAULT_CONCURRENCY, AsyncQueue, Capacity
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.deployment import Deployment, variant_status
 from dropspot_local.sagemaker.fleet import Fleet, FleetError, described
@@ -30,6 +31,11 @@ class Endpoint:
     def __init__(self, site: Site, records: Records, clients: Clients, record: Record) -> None:
         self.site, self.records, self.clients, self.record = site, records, clients, record
         self.fleet: Fleet | None = None
+        self.queue: AsyncQueue | None = None  # of an asynchronous endpoint
+        self.capacity: Capacity | None = None  # how its instances come and go
+        self.config: Record | None = None  # what is in service, also while it has no instance
+        self._served: dict[str, Record] = {}
+        self._idle_since: float | None = None
         self._green: tuple[Fleet, float] | None = None  # the new fleet during an update, and its share of the traffic
         self._coming: Fleet | None = None
         self._closed = threading.Event()
@@ -85,7 +91,8 @@ class Endpoint:
             self.update(EndpointStatus="Failed", FailureReason=str(error))
             return
         with self.records.lock:
-            self.fleet = fleet
+            self.fleet, self.config, self._served = fleet, config, served
+        self._open_queue(config)
         self.update(EndpointStatus="InService", ProductionVariants=described(fleet.config))
         self._watch()
 
@@ -120,8 +127,10 @@ class Endpoint:
             return
         with self.records.lock:
             old, self.fleet, self._green = self.fleet, green, None
+            self.config, self._served = config, served
             self.record.pop("FailureReason", None)
             self.record.pop("PendingDeploymentSummary", None)
+        self._open_queue(config)
         self.update(
             EndpointStatus="InService",
             EndpointConfigName=config["EndpointConfigName"],
@@ -134,6 +143,7 @@ class Endpoint:
     def take_down(self, forget: Callable[[], None]) -> None:
         """Deletion: the processes end, then the record goes. The service sends no event for the latter."""
         self._closed.set()
+        self._close_queue()
         with self.records.lock:
             fleet, self.fleet = self.fleet, None
         if fleet is not None:
@@ -144,6 +154,7 @@ class Endpoint:
     def abandon(self, seconds: float) -> None:
         """End everything because the cloud goes away."""
         self._closed.set()
+        self._close_queue()
         if self._coming is not None:
             self._coming.cancel()
         if self._worker is not None:
@@ -151,6 +162,69 @@ class Endpoint:
         for fleet in (self.fleet, self._green and self._green[0]):
             if fleet is not None:
                 fleet.close(2)
+
+    def _open_queue(self, config: Record) -> None:
+        """Take requests that nobody waits for, where the configuration says so; those that wait already stay."""
+        asynchronous = config.get("AsyncInferenceConfig")
+        with self.records.lock:
+            if asynchronous and self.queue is None:
+                limit = asynchronous.get("ClientConfig", {}).get("MaxConcurrentInvocationsPerInstance")
+                self.queue = AsyncQueue(self.site, limit or DEFAULT_CONCURRENCY, self.serving)
+            if asynchronous:
+                self.record["AsyncInferenceConfig"] = asynchronous
+
+    @property
+    def variants(self) -> set[str]:
+        """The names of the variants that are in service."""
+        return {variant["VariantName"] for variant in (self.config or {"ProductionVariants": []})["ProductionVariants"]}
+
+    def _scale(self) -> None:
+        """Give the instance back after a time without requests, and take one when requests wait."""
+        capacity, queue = self.capacity, self.queue
+        if capacity is None or queue is None or self.record["EndpointStatus"] != "InService":
+            return
+        if queue.backlog:
+            self._idle_since = None
+            if self.fleet is None and capacity.wakes:
+                self._wake()
+            return
+        now = time.monotonic()
+        self._idle_since = now if self._idle_since is None else self._idle_since
+        idle = capacity.idle_seconds
+        if self.fleet and capacity.fewest == 0 and idle is not None and now - self._idle_since >= idle:
+            self._sleep()
+
+    def _sleep(self) -> None:
+        self.update(EndpointStatus="Updating")
+        with self.records.lock:
+            fleet, self.fleet = self.fleet, None
+        if fleet is not None:
+            fleet.drain(60)
+            fleet.close(30)
+        self._counted(0)
+
+    def _wake(self) -> None:
+        self.update(EndpointStatus="Updating")
+        try:
+            fleet = self._started(self.config or {}, self._served)
+        except FleetError as error:
+            logger.warning("Endpoint %s doesn't wake up: %s", self.record["EndpointName"], error)
+            self._counted(0)
+            return
+        with self.records.lock:
+            self.fleet = fleet
+        self._counted(1)
+
+    def _counted(self, instances: int) -> None:
+        variants = [
+            variant | {"CurrentInstanceCount": instances, "DesiredInstanceCount": instances}
+            for variant in described(self.config or {"ProductionVariants": []})
+        ]
+        self.update(EndpointStatus="InService", ProductionVariants=variants)
+
+    def _close_queue(self) -> None:
+        if self.queue is not None:
+            self.queue.close()
 
     def _route(self, green: Fleet, share: float) -> None:
         with self.records.lock:
@@ -196,5 +270,6 @@ class Endpoint:
                 for fleet in fleets:
                     if fleet is not None:
                         fleet.keep_running()
+                self._scale()
 
         threading.Thread(target=watch, daemon=True).start()

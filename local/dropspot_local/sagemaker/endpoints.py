@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dropspot_local.sagemaker import guardrails, models
+from dropspot_local.sagemaker.asynchronous import AsyncQueue, Capacity
 from dropspot_local.sagemaker.authorization import check_role_may_describe
 from dropspot_local.sagemaker.clients import Clients
 from dropspot_local.sagemaker.endpoint import Endpoint
@@ -135,6 +136,24 @@ class Endpoints:
             return
         with endpoint.serving(variant) as fleet:
             yield fleet
+
+    def queue(self, name: str) -> tuple[AsyncQueue | None, Record | None]:
+        """The queue of an asynchronous endpoint, and the configuration that is in service; None where there is none."""
+        with self._records.lock:
+            endpoint = self._live.get(name)
+            return (endpoint.queue, endpoint.config) if endpoint else (None, None)
+
+    def is_scalable(self, name: str, variant: str) -> bool:
+        """Whether this is a variant of an asynchronous endpoint that is in service."""
+        with self._records.lock:
+            endpoint = self._live.get(name)
+            return endpoint is not None and endpoint.queue is not None and variant in endpoint.variants
+
+    def scale(self, name: str, capacity: Capacity | None) -> None:
+        """Tell an endpoint how its instances come and go; None: they stay as they are."""
+        with self._records.lock:
+            if endpoint := self._live.get(name):
+                endpoint.capacity = capacity
 
     def abandon(self) -> list[Callable[[float], None]]:
         """What ends each endpoint, within so many seconds, because the cloud goes away."""

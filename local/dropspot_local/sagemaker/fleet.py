@@ -34,6 +34,7 @@ class Fleet:
         self._idle = threading.Condition()
         self._requests = 0
         self.servers: dict[str, ModelServer] = {}
+        self.role = served[config["ProductionVariants"][0]["ModelName"]]["ExecutionRoleArn"]
         self._variants: dict[str, Record] = {
             variant["VariantName"]: variant for variant in config["ProductionVariants"]
         }

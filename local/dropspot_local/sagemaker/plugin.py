@@ -13,7 +13,7 @@ from ministack.app import extract_access_key_id
 from ministack.core.responses import get_account_id, get_region
 
 from dropspot_local.images import ImageTable
-from dropspot_local.sagemaker import runtime
+from dropspot_local.sagemaker import asynchronous, runtime
 from dropspot_local.sagemaker.authorization import ADMINISTRATOR, Caller, authorize_invocation
 from dropspot_local.sagemaker.errors import Response, ServiceError
 from dropspot_local.sagemaker.service import Service
@@ -40,6 +40,14 @@ class SageMakerPlugin:
         answer = partial(copy_context().run, self._answer, method, path, headers, body, query)
         return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
 
+    async def handle_scaling(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> Response:
+        """Answer one request for Application Auto Scaling."""
+        del method, path
+        caller = Caller(extract_access_key_id(headers, query))
+        return self._service().scaling.answer(headers, body, caller)
+
     def administer(self, operation: str, request: Record) -> Record:
         """Carry out an operation for the account and region of the current context, as its root user."""
         return self._service().call(operation, request, Caller(ADMINISTRATOR.access_key))
@@ -54,11 +62,14 @@ class SageMakerPlugin:
     ) -> Response:
         service = self._service()
         caller = Caller(extract_access_key_id(headers, query))
-        endpoint = runtime.endpoint_name(method, path)
-        if endpoint is not None:
+        asked = runtime.invocation(method, path)
+        if asked is not None:
+            operation, endpoint = asked
             try:
-                service.faults.check("InvokeEndpoint", {})
-                authorize_invocation(service.site, caller, endpoint)
+                service.faults.check(operation, {})
+                authorize_invocation(service.site, caller, operation, endpoint)
+                if operation == "InvokeEndpointAsync":
+                    return asynchronous.invoke(service.endpoints, service.site.account, endpoint, headers)
                 return runtime.invoke(service.endpoints, service.site.account, endpoint, headers, body)
             except ServiceError as error:
                 return error.runtime_response()

@@ -13,6 +13,7 @@ from dropspot_local.sagemaker.serving import CUSTOM_ATTRIBUTES, Answer, Invocati
 
 LARGEST_BODY = 6_291_456
 INVOCATION_SECONDS = 60
+_OPERATIONS = {"invocations": "InvokeEndpoint", "async-invocations": "InvokeEndpointAsync"}
 _REFUSED = (
     "x-amzn-sagemaker-target-model",
     "x-amzn-sagemaker-target-container-hostname",
@@ -22,11 +23,11 @@ _REFUSED = (
 )
 
 
-def endpoint_name(method: str, path: str) -> str | None:
-    """The endpoint that a request asks, None unless it is an InvokeEndpoint."""
+def invocation(method: str, path: str) -> tuple[str, str] | None:
+    """The operation and the endpoint that a request asks, None unless it is one of the runtime's."""
     parts = path.strip("/").split("/")
-    if method == "POST" and len(parts) == 3 and parts[0] == "endpoints" and parts[2] == "invocations":
-        return unquote(parts[1])
+    if method == "POST" and len(parts) == 3 and parts[0] == "endpoints" and parts[2] in _OPERATIONS:
+        return _OPERATIONS[parts[2]], unquote(parts[1])
     return None
 
 
@@ -49,6 +50,10 @@ def invoke(endpoints: Endpoints, account: str, name: str, headers: dict[str, str
     with endpoints.serving(name, target) as fleet:
         if fleet is None:
             raise ServiceError("ValidationError", f"Endpoint {name} of account {account} not found.")
+        if "AsyncInferenceConfig" in fleet.config:
+            raise ServiceError(
+                "ValidationError", f"Endpoint {name} of account {account} is asynchronous: call InvokeEndpointAsync."
+            )
         variant = target or fleet.choose()
         if variant not in fleet.servers:
             raise ServiceError(

@@ -17,6 +17,7 @@ from dropspot_local.sagemaker.faults import Faults
 from dropspot_local.sagemaker.jobs import ENDED, Job
 from dropspot_local.sagemaker.processing import ProcessingJob
 from dropspot_local.sagemaker.registry import Registry
+from dropspot_local.sagemaker.scaling import Scaling
 from dropspot_local.sagemaker.state import Record, Records, Site
 from dropspot_local.sagemaker.supported import check_supported
 from dropspot_local.sagemaker.training import TrainingJob
@@ -36,6 +37,7 @@ class Service:
         self._jobs: list[Job] = []
         self.faults = Faults()
         self.endpoints = Endpoints(site, self.records, self._clients)
+        self.scaling = Scaling(site, self.endpoints)
         self._operations: dict[str, Callable[[Record], Record]] = {
             "CreateProcessingJob": self._create_processing_job,
             "CreateTrainingJob": self._create_training_job,

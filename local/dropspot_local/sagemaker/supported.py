@@ -82,6 +82,9 @@ HONOURED = {
     "CreateEndpointConfig": _paths(
         "EndpointConfigName",
         Tags=_TAGS,
+        AsyncInferenceConfig__ClientConfig="MaxConcurrentInvocationsPerInstance",
+        AsyncInferenceConfig__OutputConfig="S3OutputPath S3FailurePath",
+        AsyncInferenceConfig__OutputConfig__NotificationConfig="SuccessTopic ErrorTopic",
         ProductionVariants=("VariantName ModelName InitialVariantWeight ContainerStartupHealthCheckTimeoutInSeconds"),
     ),
     "CreateEndpoint": _paths("EndpointName EndpointConfigName", Tags=_TAGS),

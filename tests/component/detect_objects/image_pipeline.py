@@ -30,7 +30,7 @@ RECHECK_SECONDS = 240
 SCHEMA = json.loads(files("dropspot").joinpath("schemas/detections-1.json").read_text(encoding="utf-8"))
 
 
-def settings(score_threshold: str = "0.5") -> Any:
+def settings(score_threshold: str = "0.5", inference_mode: str = "realtime") -> Any:
     return app.Settings(
         "dropspot",
         "the-bucket",
@@ -41,6 +41,7 @@ def settings(score_threshold: str = "0.5") -> Any:
         detect_threads=4,
         recheck_seconds=RECHECK_SECONDS,
         score_threshold=score_threshold,
+        inference_mode=inference_mode,
     )
 
 

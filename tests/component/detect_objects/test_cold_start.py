@@ -46,6 +46,7 @@ STACK = {
     "IMAGE_RECEIVES": "10",
     "DETECT_THREADS": "4",
     "RECHECK_SECONDS": "240",
+    "INFERENCE_MODE": "realtime",
     "SCORE_THRESHOLD": "0.3",
     "POWERTOOLS_METRICS_NAMESPACE": "dropspot",
     "POWERTOOLS_SERVICE_NAME": "detect_objects",
@@ -109,7 +110,7 @@ class Aws(BaseHTTPRequestHandler):
             self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def do_HEAD(self) -> None:
-        self.answer(200)
+        self.answer(200, Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT")
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

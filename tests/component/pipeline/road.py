@@ -53,6 +53,8 @@ SETTINGS: dict[str, Any] = {
     "endpoint_instance_type": "ml.m5.large",
     "endpoint_instance_count": 1,
     "endpoint_kms_key": "",
+    "inference_topic": "",
+    "async_idle_seconds": 600,
     "guardrails": GUARDRAILS,
     "image_mapping_id": "mapping",
     "keep_configs": 1,

@@ -92,7 +92,11 @@ def deploy(**parameters: str) -> Stack:
         if "Condition" not in resource or resolver.condition(resource["Condition"])
     }
     resources = {name: resolver.resolve(resource) for name, resource in kept.items()}
-    outputs = {name: resolver.resolve(output["Value"]) for name, output in template["Outputs"].items()}
+    outputs = {
+        name: resolver.resolve(output["Value"])
+        for name, output in template["Outputs"].items()
+        if "Condition" not in output or resolver.condition(output["Condition"])
+    }
     return Stack(values, resources, outputs)
 
 

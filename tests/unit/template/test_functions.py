@@ -29,6 +29,7 @@ TOLD = {
     },
     "api": set[str](),
     "audit_images": {"IMAGE_QUEUE_URL"},
+    "collect_detections": {"IMAGE_QUEUE_URL", "INFERENCE_QUEUE_URL", "SCORE_THRESHOLD"},
     "deploy_model": {"SERVED_DATASET"},
     "detect_objects": {
         "IMAGE_QUEUE_URL",
@@ -37,10 +38,12 @@ TOLD = {
         "DETECT_THREADS",
         "RECHECK_SECONDS",
         "SCORE_THRESHOLD",
+        "INFERENCE_MODE",
     },
     "reconcile_endpoint": {
         *("IMAGE_MAPPING_ID", "KEEP_CONFIGS"),
         *("ENDPOINT_INSTANCE_TYPE", "ENDPOINT_INSTANCE_COUNT", "ENDPOINT_KMS_KEY", "GUARDRAILS"),
+        *("INFERENCE_TOPIC", "ASYNC_IDLE_SECONDS"),
     },
     "record_failure": set[str](),
     "restore_model": {"SERVED_DATASET"},
@@ -62,10 +65,27 @@ def logical_id(function: str) -> str:
     return "".join(word.capitalize() for word in function.split("_")) + "Function"
 
 
+@pytest.fixture
+def stack() -> Stack:
+    """Return a stack that has all there is: in asynchronous mode."""
+    return deploy(InferenceMode="async")
+
+
 def test_the_template_has_exactly_the_functions_of_the_folder(stack: Stack) -> None:
     folders = {path.parent.name for path in FUNCTIONS.glob("*/app.py")}
     assert folders == TOLD.keys()
     assert stack.of_type("AWS::Lambda::Function").keys() == {logical_id(name) for name in TOLD}
+
+
+def test_only_in_asynchronous_mode_are_answers_collected(stack: Stack) -> None:
+    realtime = deploy()
+    assert {name for name in stack.resources.keys() - realtime.resources.keys() if "Inference" not in name} == {
+        *("CollectDetectionsFunction", "CollectDetectionsFunctionRole", "CollectDetectionsFunctionAnswer"),
+        "CollectDetectionsLogGroup",
+    }
+    assert realtime.environment("DetectObjectsFunction")["INFERENCE_MODE"] == "realtime"
+    assert realtime.environment("ReconcileEndpointFunction")["INFERENCE_TOPIC"] == ""
+    assert stack.environment("ReconcileEndpointFunction")["INFERENCE_TOPIC"] == "InferenceTopic"
 
 
 @pytest.mark.parametrize("function", TOLD)
@@ -131,7 +151,7 @@ def test_the_gate_s_defaults_are_the_plan_s_own(stack: Stack, function: str) -> 
     ],
 )
 def test_the_algorithm_chooses_the_image_that_trains_and_serves(algorithm: str, image: str, kind: str) -> None:
-    stack = deploy(TrainingAlgorithm=algorithm)
+    stack = deploy(TrainingAlgorithm=algorithm, InferenceMode="async")
     told = {function: stack.environment(logical_id(function)) for function in TOLD}
     assert {e["TRAINING_IMAGE"] for e in told.values() if "TRAINING_IMAGE" in e} == {image}
     assert {e["ALGORITHM"] for e in told.values() if "ALGORITHM" in e} == {kind}

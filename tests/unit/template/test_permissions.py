@@ -101,8 +101,8 @@ def test_who_may_do_what_at_sagemaker(stack: Stack, action: str, resource: str, 
         ("s3:GetObject", f"runs/{RUN}/run.json", set(ALL) - {"AuditImages"}),
         ("s3:GetObject", "detections/cat.jpg.json", {"DetectObjects", "AdvanceBackfill", "Api"}),
         ("s3:GetObject", "endpoint/champion.json",
-         {"StartEvaluation", "DeployModel", "ReconcileEndpoint", "RestoreModel", "StartRetraining", "StartTraining", "DetectObjects",
-          "Api", *BACKFILLING}),
+         {"StartEvaluation", "DeployModel", "ReconcileEndpoint", "RestoreModel", "StartRetraining", "StartTraining",
+          "DetectObjects", "Api", *BACKFILLING}),
         ("s3:GetObject", "backfills/holiday-0123456789/backfill.json", BACKFILLING),
         ("s3:PutObject", "backfills/holiday-0123456789/backfill.json", BACKFILLING),
         ("s3:PutObject", "open-backfills/holiday-0123456789", {"StartBackfill"}),
@@ -257,6 +257,27 @@ def test_without_extra_buckets_there_is_no_policy_for_them(stack: Stack) -> None
     attached = [properties.get("ManagedPolicyArns", []) for properties in stack.of_type("AWS::IAM::Role").values()]
     assert all("ReadExtraDataPolicy" not in arns for arns in attached)
     assert "ManagedPolicyArns" not in stack.properties("SageMakerRole")
+
+
+def test_what_asynchronous_mode_permits() -> None:
+    stack, realtime = deploy(InferenceMode="async"), deploy()
+    endpoint = sagemaker("endpoint/dropspot-endpoint")
+    assert may(stack, "DetectObjects", "sagemaker:InvokeEndpointAsync", endpoint)
+    assert not may(stack, "DetectObjects", "sagemaker:InvokeEndpoint", endpoint)
+    assert not may(realtime, "DetectObjects", "sagemaker:InvokeEndpointAsync", endpoint)
+    for key, who in {
+        "async/awaited/a.json": {"DetectObjects", "CollectDetections"},
+        "async/payloads/a": {"DetectObjects", "CollectDetections"},
+        "detections/cat.jpg.json": {"DetectObjects", "CollectDetections", "AdvanceBackfill"},
+    }.items():
+        names = [*ALL, "CollectDetections"]
+        assert {name for name in names if may(stack, name, "s3:PutObject", s3(key))} == who
+    assert not may(stack, "CollectDetections", "s3:DeleteObject", s3("detections/cat.jpg.json"))
+    role = list(stack.statements("SageMakerRole"))
+    assert allows(role, "sns:Publish", "InferenceTopic")
+    assert not allows(role, "sns:Publish", "NotificationTopic")
+    assert allows(role, "s3:PutObject", s3("async/answers/r/x.out"))
+    assert not allows(role, "s3:PutObject", s3("async/awaited/x.json"))
 
 
 def test_metrics_of_the_jobs_stay_in_sagemaker_s_namespaces(stack: Stack) -> None:

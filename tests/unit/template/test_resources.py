@@ -42,7 +42,7 @@ def test_only_what_is_replaced_or_unfinished_expires(stack: Stack) -> None:
     assert rules["ForgetReplacedVersions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rules["MoveOldRunsToCheaperStorage"]["Prefix"] == "runs/"
     expiring = {rule["Prefix"] for rule in rules.values() if {"ExpirationInDays", "ExpirationDate"} & rule.keys()}
-    assert expiring == {"backfills/"}  # the documents that came of them have long been put in place
+    assert expiring == {"async/", "backfills/"}  # the documents that came of them have long been put in place
 
 
 def test_every_queue_keeps_messages_for_fourteen_days_encrypted_by_sqs(stack: Stack) -> None:
@@ -68,13 +68,29 @@ def test_a_change_of_a_data_set_waits_for_the_settle_time() -> None:
     assert "DelaySeconds" not in stack.properties("ImageQueue")
 
 
-@pytest.mark.parametrize("subject", ["Dataset", "Image", "Command"])
-def test_a_stranded_message_raises_an_alarm(stack: Stack, subject: str) -> None:
+@pytest.mark.parametrize("subject", ["Dataset", "Image", "Command", "Inference"])
+def test_a_stranded_message_raises_an_alarm(subject: str) -> None:
+    stack = deploy(InferenceMode="async")
     alarm = stack.properties(f"{subject}DeadLetterAlarm")
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": f"{subject}DeadLetterQueue"}]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
     assert alarm["AlarmActions"] == ["NotificationTopic"]
+
+
+def test_answers_reach_their_queue_raw_and_from_their_topic_alone() -> None:
+    stack = deploy(InferenceMode="async")
+    subscription = stack.properties("InferenceSubscription")
+    assert subscription == {
+        "TopicArn": "InferenceTopic",
+        "Protocol": "sqs",
+        "Endpoint": stack.arn("InferenceQueue"),
+        "RawMessageDelivery": True,
+    }
+    (statement,) = stack.properties("InferenceQueuePolicy")["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": "InferenceTopic"}}
+    redrive = stack.properties("InferenceQueue")["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == stack.arn("InferenceDeadLetterQueue")
 
 
 def test_somebody_is_subscribed_only_if_an_address_is_given(stack: Stack) -> None:

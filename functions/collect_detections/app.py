@@ -1,0 +1,89 @@
+"""Asynchronous inference has ended: put the document that its answer makes in place, and tell of it."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from collecting import Collected, Collector
+from dropspot import documents, endpoint
+from dropspot.errors import TransientError
+from dropspot.image_events import announcement
+from dropspot.services import Services, aws_services
+from dropspot.settings import Settings as BaseSettings
+
+THREADS = 8  # each waits for S3
+FIRST_SECONDS, LONGEST_SECONDS = 2, 900  # that a message rests which can't be dealt with now
+
+logger, metrics = Logger(), Metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(BaseSettings):
+    image_queue_url: str
+    inference_queue_url: str
+    score_threshold: str
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(
+    event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None
+) -> dict[str, list[dict[str, str]]]:
+    services = services or aws_services(Settings)
+    collector = collector_now(services)
+    records: dict[str, Mapping[str, Any]] = {record["messageId"]: record for record in event["Records"]}
+    with ThreadPoolExecutor(THREADS) as pool:
+        work = {
+            message_id: pool.submit(collector.collect, record["body"], receives(record))
+            for message_id, record in records.items()
+        }
+    # Threads only collect. Logs, metrics and events are this one thread's.
+    errors = {message_id: error for message_id, done in work.items() if (error := done.exception())}
+    collected = {message_id: done.result() for message_id, done in work.items() if message_id not in errors}
+    for result in collected.values():
+        logger.info("Answer collected", image=result.key, outcome=result.outcome)
+        metrics.add_metric(f"Answers{result.outcome.capitalize()}", MetricUnit.Count, 1)
+    for message_id in announce(collected, services):
+        errors[message_id] = TransientError("announce the document: the event bus didn't take it")
+    for message_id, error in errors.items():
+        logger.error("Record failed", message_id=message_id, exc_info=error)
+        metrics.add_metric("AnswersFailed", MetricUnit.Count, 1)
+        record = records[message_id]
+        rest = min(FIRST_SECONDS * 2 ** (receives(record) - 1), LONGEST_SECONDS)
+        services.queues.postpone(services.settings.inference_queue_url, record["receiptHandle"], rest)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in errors]}
+
+
+def collector_now(services: Services[Settings]) -> Collector:
+    """Return what collects a batch: the endpoint and the champion are looked up once for it."""
+    present = services.hosting.endpoint(services.settings.endpoint_name)
+    champion = (documents.read_or_none(services.store, endpoint.CHAMPION) or {}).get("run_id")
+    return Collector(
+        app_name=services.settings.app_name,
+        score_threshold=services.settings.score_threshold,
+        store=services.store,
+        now=services.now,
+        endpoint=present,
+        champion=champion,
+        send=lambda message: services.queues.send(services.settings.image_queue_url, message, 0),
+    )
+
+
+def receives(record: Mapping[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+def announce(collected: Mapping[str, Collected], services: Services[Settings]) -> list[str]:
+    """Tell of the new documents, and forget what was awaited; return the ids of messages whose event wasn't taken."""
+    told = {message_id: result for message_id, result in collected.items() if result.document}
+    taken = services.bus.put_all([announcement(result.document) for result in told.values() if result.document])
+    refused = [message_id for message_id, is_taken in zip(told, taken, strict=True) if not is_taken]
+    for message_id, result in collected.items():
+        if message_id not in refused and result.is_done and result.awaited:
+            result.awaited.forget(services.store)
+    return refused

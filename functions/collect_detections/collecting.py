@@ -1,0 +1,110 @@
+"""From a notification of asynchronous inference to the image's document."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from dropspot.awaiting import Answered, Awaited
+from dropspot.errors import InvalidInputError, TransientError
+from dropspot.images import (
+    REFUSED_BY_MODEL,
+    RejectedImageError,
+    detected_document,
+    rejected_document,
+)
+from dropspot.look_again import look_again
+from dropspot.looking import served_model
+from dropspot.placing import Placed, Placer
+from dropspot.ports import Endpoint, ObjectStore
+from dropspot.runs import Run
+
+MOST_FAILURES = 5  # of one image
+_PATIENCE = 4  # receives of an answer that came sooner than it was written down that it is awaited
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What became of an answer: its document, where that was put in place and others shall know of it."""
+
+    key: str
+    outcome: str
+    awaited: Awaited | None = None
+    document: dict[str, Any] | None = None
+    is_done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """What collecting needs: the endpoint as it is now, and a way to have an image looked at again."""
+
+    app_name: str
+    score_threshold: str
+    store: ObjectStore
+    now: Callable[[], datetime]
+    endpoint: Endpoint | None
+    champion: str | None
+    send: Callable[[str], None]
+
+    def collect(self, body: str, receives: int) -> Collected:
+        """Deal with one notification, received so many times.
+
+        TransientError: nothing is known of the image yet, the endpoint is being changed, or inference failed too often.
+        InvalidInputError: the message is no notification of ours. ValueError: the answer is no model's of ours.
+        """
+        answered = Answered.from_message(body, self.store.bucket)
+        awaited = Awaited.read(self.store, answered.inference_id)
+        if awaited is None:
+            if receives < _PATIENCE:
+                raise TransientError(f"collect inference {answered.inference_id}: nobody awaits it yet")
+            return Collected("", "unawaited")  # collected already: the notification was delivered twice
+        key = awaited.picture.image.key
+        if answered.failure and not answered.is_refusal:
+            return self._failed(awaited, answered)
+        if answered.failure:
+            rejection = RejectedImageError(REFUSED_BY_MODEL, answered.failure)
+            return self._place(awaited, rejected_document(awaited.picture, rejection, self.now()))
+        run = self._run_that_answered(answered)
+        if run is None:
+            self.send(look_again(key, anew=awaited.anew))
+            return Collected(key, "outdated", awaited)
+        model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
+        prediction = json.loads(self.store.read(answered.answer_key).body)["prediction"]
+        return self._place(awaited, detected_document(awaited.picture, model, prediction, self.now()))
+
+    def _run_that_answered(self, answered: Answered) -> Run | None:
+        """Return the run whose model answered, None where that isn't certain: the endpoint has another one by now.
+
+        A request that waited while the endpoint was changed may have been answered by the model before or after. It was
+        made to the config that its answer's place names, so where the endpoint still has that one, no other answered.
+        """
+        try:
+            run = Run.from_id(self.app_name, answered.run_id)
+        except InvalidInputError:
+            return None
+        if self.endpoint is None:
+            return None
+        if self.endpoint.status != "InService":
+            raise TransientError(f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}")
+        return run if self.endpoint.config == run.endpoint_config else None
+
+    def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
+        """Let the image be asked about again, some times."""
+        failed = replace(awaited, asked_at=None, failures=awaited.failures + 1)
+        key = awaited.picture.image.key
+        if failed.failures >= MOST_FAILURES:
+            raise TransientError(f"look at {key}: inference failed {failed.failures} times: {answered.failure}")
+        failed.write(self.store)
+        self.send(look_again(key, anew=awaited.anew))
+        return Collected(key, "failed", awaited, is_done=False)
+
+    def _place(self, awaited: Awaited, document: dict[str, Any]) -> Collected:
+        placed = Placer(self.store, self.champion, awaited.anew, self.now).put(document)
+        key = awaited.picture.image.key
+        if placed is Placed.LEFT:
+            self.send(look_again(key))
+            return Collected(key, "left", awaited)
+        # Whoever died before it told of an equal document leaves that to the message's next delivery.
+        is_news = placed is not Placed.KEPT
+        return Collected(key, placed.value, awaited, document if is_news else None)
