@@ -103,8 +103,8 @@ HOUSE: list[tuple[str, Edit, str]] = [
     ),
     (
         "any action of a service",
-        swap("Action: sagemaker:InvokeEndpoint", "Action: sagemaker:*"),
-        "sagemaker:*: name the actions",
+        swap("Action: events:PutEvents", "Action: events:*"),
+        "events:*: name the actions",
     ),
     ("role passed to any service", swap_in("StartTrainingFunction", PASSED_TO, ""), "iam:PassRole on"),
     (
