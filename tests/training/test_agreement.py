@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +89,7 @@ def wait_until_healthy(address: str, process: "subprocess.Popen[bytes]") -> None
             with urllib.request.urlopen(f"{address}/ping", timeout=2) as response:
                 assert response.status == 200
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # nobody listens yet, or the model is being loaded
             time.sleep(0.05)
     raise AssertionError("the server was not healthy in time")
 
@@ -120,8 +119,11 @@ def test_the_server_answers_what_mxnets_own_detection_operator_answers(
         rows = served_rows(server, picture)
         rows = rows[rows[:, 1] > 0.05]
         assert len(rows) == len(expected) > 0
-        order, other = (np.lexsort((part[:, 2], -part[:, 1].round(3), part[:, 0])) for part in (rows, expected))
-        np.testing.assert_allclose(rows[order], expected[other], atol=1e-4)
+        # row by row, whatever order the last bit of two scores gives them
+        apart = np.abs(rows[:, None] - expected).max(axis=2)
+        nearest = apart.argmin(axis=0)
+        assert sorted(nearest) == list(range(len(rows)))
+        assert apart.min(axis=0).max() <= 1e-4
 
 
 def test_the_mean_average_precision_of_training_loop_and_server_agree(trained: Trained, server: str) -> None:
