@@ -78,6 +78,7 @@ def _table(trials: list[Trial]) -> str:
             f"{one.map50:.3f}",
             *(f"{one.by_class[name]:.3f}" for name in classes),
             f"{one.seconds:.0f}",
+            f"{one.processor_seconds:.0f}",
             f"{one.epochs} of {one.asked}",
         )
         for one in trials
@@ -86,8 +87,8 @@ def _table(trials: list[Trial]) -> str:
         means = [_mean([one.by_class[name] for one in trials]) for name in classes]
         seconds = max(one.seconds for one in trials)
         figures = [f"{value:.3f}" for value in (_mean([one.map50 for one in trials]), *means)]
-        rows.append(("mean, and the longest training", "", *figures, f"{seconds:.0f}", ""))
-    return table((*heads, "Training, s", "Epochs"), rows)
+        rows.append(("mean, and the longest training", "", *figures, f"{seconds:.0f}", "", ""))
+    return table((*heads, "Training, s", "Processor, s", "Epochs"), rows)
 
 
 def _mean(values: list[float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ class Trial:
     name: str
     pictures: tuple[int, int, int]  # trained on, for validation, held out
     seconds: float  # from the start of the training's process to its model
+    processor_seconds: float  # of the same, on all cores
     epochs: int
     asked: int  # epochs that the recipe asked for
     map50: float
@@ -39,7 +41,9 @@ def trial(division: Division, work: Path, limit: float) -> Trial:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("w") as log:
         _run(log, "prepare", *division.sources, prepared)
+        before = _processor_seconds()
         _train(log, prepared, trained, limit)
+        processor_seconds = _processor_seconds() - before
         _run(log, "evaluate", trained, prepared)
     report = json.loads((prepared / "report" / "report.json").read_text())
     training = json.loads((trained / "training.json").read_text())
@@ -49,6 +53,7 @@ def trial(division: Division, work: Path, limit: float) -> Trial:
         division.name,
         (parts["train"], parts["validation"], parts["test"]),
         training["seconds"],
+        processor_seconds,
         len(training["epochs"]),
         int(training["hyperparameters"]["epochs"]),
         evaluation["map50"],
@@ -58,6 +63,12 @@ def trial(division: Division, work: Path, limit: float) -> Trial:
 
 def _run(log: IO[str], *words: str | Path) -> None:
     subprocess.run([DROPSPOT, *words], stdout=log, stderr=subprocess.STDOUT, check=True)
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all that was run so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _train(log: IO[str], prepared: Path, out: Path, limit: float) -> None:
