@@ -96,6 +96,7 @@ def ask(aws, endpoint: str, key: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_request_is_answered_at_once_and_its_output_comes_later(aws, endpoint, told):
+    """InvokeEndpointAsync: the answer says where the output will lie, and the success topic that it lies there."""
     aws.put("inputs/one.jpg", b"12345")
     answer = ask(aws, endpoint, "inputs/one.jpg", ContentType="application/x-image", Accept="application/json",
                  InferenceId="my-own-id")  # fmt: skip
@@ -119,6 +120,7 @@ def test_a_request_is_answered_at_once_and_its_output_comes_later(aws, endpoint,
 
 
 def test_a_request_without_an_id_gets_one(aws, endpoint, told):
+    """InvokeEndpointAsync: InferenceId is made where the caller gives none."""
     aws.put("inputs/two.jpg", b"123")
     answer = ask(aws, endpoint, "inputs/two.jpg")
     assert told()["inferenceId"] == answer["InferenceId"]
@@ -126,6 +128,7 @@ def test_a_request_without_an_id_gets_one(aws, endpoint, told):
 
 @pytest.mark.parametrize(("body", "side", "status"), [(b"status 400", "client", 400), (b"status 503", "server", 503)])
 def test_a_container_that_refuses_is_told_of_with_its_status(aws, endpoint, told, body, side, status):
+    """AsyncInferenceNotificationConfig: the error topic is told of a request that failed."""
     aws.put("inputs/bad.jpg", body)
     answer = ask(aws, endpoint, "inputs/bad.jpg")
     message = told()
@@ -137,11 +140,13 @@ def test_a_container_that_refuses_is_told_of_with_its_status(aws, endpoint, told
 
 
 def test_an_input_that_is_gone_fails(aws, endpoint, told):
+    """AsyncInferenceNotificationConfig: the error topic is told of a request that failed."""
     ask(aws, endpoint, "inputs/gone.jpg")
     assert "NoSuchKey" in told()["failureReason"]
 
 
 def test_requests_wait_for_their_turn_and_none_is_lost(aws, endpoint, told):
+    """AsyncInferenceClientConfig: so many requests are sent to an instance at once, the others wait."""
     aws.put("inputs/slow.jpg", b"sleep 0.2")
     asked = {ask(aws, endpoint, "inputs/slow.jpg")["InferenceId"] for _ in range(12)}
     assert {told()["inferenceId"] for _ in range(12)} == asked
@@ -150,6 +155,7 @@ def test_requests_wait_for_their_turn_and_none_is_lost(aws, endpoint, told):
 def test_an_update_keeps_the_requests_that_wait_and_answers_go_where_the_new_config_says(
     aws, endpoint, told, topic, model
 ):
+    """AsyncInferenceOutputConfig: the config in service when the answer comes says where it lies."""
     new = config(aws, model, NotificationConfig={"SuccessTopic": topic})
     aws.put("inputs/slow.jpg", b"sleep 0.2")
     asked = {ask(aws, endpoint, "inputs/slow.jpg")["InferenceId"] for _ in range(8)}
@@ -162,6 +168,7 @@ def test_an_update_keeps_the_requests_that_wait_and_answers_go_where_the_new_con
 
 
 def test_each_kind_of_endpoint_refuses_the_other_kind_of_request(aws, endpoint):
+    """AsyncInferenceConfig: an endpoint whose config has it takes asynchronous requests, and no others."""
     with pytest.raises(ClientError, match="asynchronous"):
         aws.ask(endpoint)
     model = aws.model(aws.name("model"))
@@ -175,11 +182,13 @@ def test_each_kind_of_endpoint_refuses_the_other_kind_of_request(aws, endpoint):
 
 @pytest.mark.parametrize("place", ["", "https://example.com/x", "one.jpg"])
 def test_an_input_outside_s3_is_refused(aws, endpoint, place):
+    """InvokeEndpointAsync: InputLocation is the S3 URI of the payload."""
     with pytest.raises(ClientError, match="InputLocation must be the S3 URI"):
         aws["sagemaker-runtime"].invoke_endpoint_async(EndpointName=endpoint, InputLocation=place)
 
 
 def test_an_endpoint_describes_its_output(aws, endpoint):
+    """DescribeEndpoint: AsyncInferenceConfig is the one of the endpoint config."""
     described = aws["sagemaker"].describe_endpoint(EndpointName=endpoint)
     assert described["AsyncInferenceConfig"]["OutputConfig"]["S3OutputPath"].startswith(f"s3://{BUCKET}/answers/")
 
@@ -235,6 +244,7 @@ def sleeper(aws, topic, model) -> str:
 
 
 def test_an_idle_endpoint_gives_its_instance_back_and_a_request_wakes_it(aws, sleeper, told):
+    """Autoscale an asynchronous endpoint: to no instance and back, by the backlog."""
     of = scaled(aws, sleeper)
     (target,) = aws["application-autoscaling"].describe_scalable_targets(
         ServiceNamespace="sagemaker", ResourceIds=[of["ResourceId"]]
@@ -253,6 +263,7 @@ def test_an_idle_endpoint_gives_its_instance_back_and_a_request_wakes_it(aws, sl
 
 
 def test_a_variant_that_was_let_go_keeps_its_instances(aws, sleeper, told):
+    """Autoscale an asynchronous endpoint: a target that is deregistered is scaled no more."""
     of = scaled(aws, sleeper)
     aws.put("inputs/one.jpg", b"12345")
     ask(aws, sleeper, "inputs/one.jpg")
@@ -265,5 +276,6 @@ def test_a_variant_that_was_let_go_keeps_its_instances(aws, sleeper, told):
 
 
 def test_only_variants_of_asynchronous_endpoints_scale(aws):
+    """docs/embedded-cloud.md: of scaling there is that of asynchronous endpoints alone."""
     with pytest.raises(ClientError, match="no variant of an asynchronous endpoint"):
         scaled(aws, "none")

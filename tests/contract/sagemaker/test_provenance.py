@@ -15,6 +15,7 @@ GUIDE_PAGES = {
     "Augmented Manifest Files for Training Jobs",
     "Auto-Rollback Configuration",
     "Auto-Rollback Configuration and Monitoring",
+    "Autoscale an asynchronous endpoint",
     "AWS::SageMaker::ModelPackageGroup",
     "Common Errors",
     "docs/embedded-cloud.md",

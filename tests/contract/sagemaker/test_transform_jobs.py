@@ -56,6 +56,7 @@ def manifest(aws, key: str, prefix: str, *names: str) -> dict[str, object]:
 
 
 def test_a_manifest_names_the_inputs_and_their_outputs_lie_as_it_names_them(aws, model):
+    """TransformS3DataSource: a ManifestFile has a prefix and the keys below it."""
     odd = 'a b/été+100%"\n.jpg'
     for name in ("listed.jpg", odd, "not listed.jpg"):
         aws.put(f"photos/{name}", b"12345")
@@ -65,6 +66,7 @@ def test_a_manifest_names_the_inputs_and_their_outputs_lie_as_it_names_them(aws,
 
 
 def test_a_listed_object_that_is_gone_fails_the_job_and_the_others_keep_their_outputs(aws, model):
+    """TransformS3DataSource: every object that a ManifestFile names must be there."""
     aws.put("photos/there.jpg", b"12345")
     name = start(aws, model, "", **manifest(aws, "lists/two.json", "photos/", "gone.jpg", "there.jpg"))
     assert ended(aws, name)["TransformJobStatus"] == "Failed"
@@ -72,6 +74,7 @@ def test_a_listed_object_that_is_gone_fails_the_job_and_the_others_keep_their_ou
 
 
 def test_a_manifest_that_is_none_fails_the_job(aws, model):
+    """TransformS3DataSource: a ManifestFile is a JSON list whose first entry is the prefix."""
     aws.put("lists/none.json", b"[]")
     source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/lists/none.json"}}
     name = start(aws, model, "", TransformInput={"DataSource": source})
