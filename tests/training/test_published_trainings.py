@@ -46,7 +46,8 @@ def test_two_pictures_train_it_and_it_is_served(
     folder = training_root.folder / "model"
     trained = {name.split(":")[1]: value for name, value in mx.nd.load(str(folder / artifacts.PARAMETERS)).items()}
     start = initial_weights(build_network(base_network, 300, 2), 0, {}).parameters
-    for name in (layer, "multi_feat_5_conv_1x1_conv_weight"):
+    # All later maps build on this one: whichever of them the few boxes fall to, it learns.
+    for name in (layer, "multi_feat_2_conv_1x1_conv_weight"):
         assert not np.array_equal(trained[name].asnumpy(), start[name]), f"{name} did not move"
     first = "conv1_1_weight" if base_network == "vgg-16" else "conv0_weight"
     np.testing.assert_array_equal(trained[first].asnumpy(), start[first])  # frozen
