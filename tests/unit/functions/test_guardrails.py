@@ -119,16 +119,19 @@ def test_the_alarms_watch_the_new_fleet_alone_and_miss_nothing_where_nobody_asks
     assert [alarm["AlarmName"] for alarm in named] == [errors["AlarmName"], latency["AlarmName"]] == [*alarm_names(RUN)]
 
 
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:inference"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 class Settings:
     """Every combination of what the requests for a model and a config depend on."""
 
+    bucket_name = "bucket"
     training_image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/detector:1"
     sagemaker_role_arn = "arn:aws:iam::111122223333:role/sagemaker"
 
-    def __init__(self, instance: str, count: int, key: str, subnets: tuple[str, ...]) -> None:
+    def __init__(self, instance: str, count: int, key: str, subnets: tuple[str, ...], topic: str = "") -> None:
+        self.inference_topic = topic
         self.endpoint_instance_type, self.endpoint_instance_count, self.endpoint_kms_key = instance, count, key
         self.model_subnets = subnets
         self.model_security_groups = ("sg-0a", "sg-0b") if subnets else ()
@@ -138,11 +141,12 @@ class Settings:
 @pytest.mark.parametrize("count", [1, 2, 99])
 @pytest.mark.parametrize("key", ["", KEY])
 @pytest.mark.parametrize("subnets", [(), ("subnet-0a",), tuple(f"subnet-{n:x}" for n in range(16))])
+@pytest.mark.parametrize("topic", ["", TOPIC])
 @pytest.mark.parametrize("run", [RUN, Run("abcdefghij123456", f"{'a' * 24}-0123456789")])
 def test_every_model_and_config_is_a_valid_request(
-    instance: str, count: int, key: str, subnets: tuple[str, ...], run: Run
+    instance: str, count: int, key: str, subnets: tuple[str, ...], topic: str, run: Run
 ) -> None:
-    settings = Settings(instance, count, key, subnets)
+    settings = Settings(instance, count, key, subnets, topic)
     model = model_request(run, "pets", "s3://bucket/model.tar.gz", settings)
     assert_valid_request("sagemaker", "CreateModel", model)
     assert ("VpcConfig" in model) is bool(subnets)
@@ -150,6 +154,7 @@ def test_every_model_and_config_is_a_valid_request(
     config = endpoint_config_request(run, "pets", ["cat", "dog"], settings)
     assert_valid_request("sagemaker", "CreateEndpointConfig", config)
     assert config.get("KmsKeyId", "") == key
+    assert ("AsyncInferenceConfig" in config) is bool(topic)
     create = {"EndpointName": f"{run.app}-endpoint", "EndpointConfigName": run.endpoint_config}
     assert_valid_request("sagemaker", "CreateEndpoint", create | {"Tags": config["Tags"]})
     assert says(config, config)
