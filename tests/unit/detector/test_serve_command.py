@@ -226,7 +226,7 @@ def test_what_is_not_http_is_refused_in_the_same_form(request_bytes: bytes, serv
 def test_clients_that_dawdle_are_let_go(model_root: Path) -> None:
     hasty = (
         "protocol.DeadlineProtocol.seconds = 0.3; "
-        "from detector.server import DetectionServer as d; d.__init__.__defaults__ = (0.3,)"
+        "from detector.server import DetectionServer as d; d.__init__.__defaults__ = (0.3, '')"
     )
     with LiveServer(model_root, ("-c", REPLACING.format(hasty))) as server:
         for beginning in (b"", b"POST /invoc", HEAD.encode()):
