@@ -49,6 +49,7 @@ OUT_OF_RANGE = {
     "early_stopping_tolerance": ("-0.01", "1.01", "nan"),
     "kv_store": ("local", "dist", ""),
     "schedule": ("linear", "Cosine", ""),
+    "anchors": ("kmeans", "Fitted", ""),
     "warmup_steps": ("-1", "0.5", "some"),
     "clip_gradient": ("-1", "nan", "off"),
     "weight_averaging": ("1", "-0.1", "on"),
