@@ -218,7 +218,7 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
         "freeze_layer_pattern": r"^(stem|block[0-4]_|block\d+_depthwise)",
         "image_shape": "289",  # 9 x 32 + 1: every halving inside the network is exact, so no map needs lopsided padding
         "mini_batch_size": str(min(8, samples)),
-        "epochs": str(max(6, min(60, round(220 / samples**0.5)))),
+        "epochs": str(max(6, min(60, round(120 / samples**0.5)))),
         "learning_rate": "0.001",
         "weight_decay": "0.0001",
     }

@@ -67,8 +67,8 @@ def test_it_leaves_the_model_its_curve_its_figures_and_its_log(
     assert "epoch=1, validation mAP" in (out / "training.log").read_text()
     last = f"weights of epoch 2, validation mAP 0.750; the model is in {out}/model, its curve in {out}/training.svg"
     assert told(screen).splitlines() == [
-        "epoch  1/35   loss 2.000   validation mAP 0.500",  # the recipe's epochs for 40 pictures
-        "epoch  2/35   loss 1.500   validation mAP 0.750",
+        "epoch  1/19   loss 2.000   validation mAP 0.500",  # the recipe's epochs for 40 pictures
+        "epoch  2/19   loss 1.500   validation mAP 0.750",
         f"trained after 2 epochs: {last}",
     ]
 
