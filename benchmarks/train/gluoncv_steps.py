@@ -25,7 +25,7 @@ def main() -> None:
     """Build, make a batch of noise with two boxes in each picture, step as often as asked."""
     side, size = int(sys.argv[2]), int(sys.argv[3])
     network = get_model(NETWORKS[sys.argv[1]], classes=["first", "second"], pretrained_base=False)
-    network.initialize(mx.init.Xavier())
+    network.initialize()  # what the weights are costs no time, and Xavier refuses the expander's scales
     with mx.autograd.train_mode():
         _, _, anchors = network(mx.nd.zeros((1, 3, side, side)))
     prepare = SSDDefaultTrainTransform(side, side, anchors)

@@ -1,8 +1,8 @@
 """`dropspot approve` and `dropspot reject`: decide on a model that has passed the gate and waits in the registry."""
 
 from dropspot import documents
+from dropspot.aws import SageMakerRegistry
 from dropspot.errors import InvalidInputError
-from dropspot.model_registry import SageMakerRegistry
 from dropspot.ports import APPROVED, PENDING, Registry
 from dropspot_cli.runs import run_named, runs_awaiting_approval
 from dropspot_cli.stack import Stack

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from dropspot import aws, endpoint
 from dropspot.aws import SageMakerHosting
-from dropspot.aws_errors import is_missing
+from dropspot.aws.errors import is_missing
 from dropspot.errors import TransientError
 from dropspot_cli.stack import Stack
 

@@ -1,37 +1,65 @@
-"""HTTP/1.1 as uvicorn speaks it, with a limit to how long a client may take, and refusals as JSON.
+"""HTTP/1.1 as uvicorn speaks it, with limits to a request's time and size, and refusals as JSON.
 
 uvicorn limits only the pause between two requests: a connection that never finishes its request's head would stay for
 ever, as would one that goes on sending a body which was refused. (What a body that is wanted may take is server.py's.)
+The parser, llhttp, keeps a header until it has ended, however long it is.
 """
 
 import asyncio
 import json
-from http import HTTPStatus
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SECONDS = 20.0
+MOST_BESIDES = (
+    1 << 16
+)  # bytes of a request besides its body, after the packet it begins in: head, chunks' lengths, trailers
 
 
-class DeadlineProtocol(H11Protocol):  # type: ignore[misc]  # untyped where it is checked
+class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped where it is checked
     """Closes connections on which no request is under way and none gets complete within SECONDS."""
 
     seconds = SECONDS
     _deadline: asyncio.TimerHandle | None = None
+    _has_begun = False  # a request, and it has not ended
+    _has_head = False  # it, and `cycle` is its
+    _besides = 0
+    _refusal = ""  # of what came after a request that is under way
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._see_to_deadline()
 
     def data_received(self, data: bytes) -> None:
+        self._besides += len(data) if self._has_begun else 0
         super().data_received(data)
+        if self._besides > MOST_BESIDES and not self.transport.is_closing():
+            self.send_400_response("The request's head is too large.")
         self._see_to_deadline()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._has_begun, self._has_head, self._besides = True, False, 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._has_head = True
+
+    def on_body(self, body: bytes) -> None:
+        self._besides -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._has_begun = self._has_head = False
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # what still comes of a refused body is thrown away for a while; or a next request's beginning is there already
-        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+        if self._refusal and not self._is_under_way() and not self.transport.is_closing():
+            self.send_400_response(self._refusal)
+        elif (
+            self._has_begun
+        ):  # what still comes of a refused body is thrown away for a while; or it is the next request
             self._see_to_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,26 +67,27 @@ class DeadlineProtocol(H11Protocol):  # type: ignore[misc]  # untyped where it i
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, unless its answer has been given already."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = json.dumps({"error": msg}).encode()
-            headers = [
-                ("content-type", "application/json"),
-                ("content-length", str(len(body))),
-                ("connection", "close"),
-            ]
-            status = HTTPStatus.BAD_REQUEST
-            for event in (
-                h11.Response(status_code=status, headers=headers, reason=status.phrase.encode()),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event))
+        """Refuse what is not HTTP, in its turn, unless its answer has been given or begun already."""
+        if self._is_under_way() and not self._has_head:
+            self._refusal = msg
+            self.flow.pause_reading()
+            return
+        if not (self._has_head and self.cycle.response_started):
+            body = json.dumps({"error": msg})
+            lines = (
+                "HTTP/1.1 400 Bad Request",
+                "content-type: application/json",
+                f"content-length: {len(body)}",
+                "connection: close",
+            )
+            self.transport.write("\r\n".join((*lines, "", body)).encode())
         self.transport.close()
 
+    def _is_under_way(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _see_to_deadline(self) -> None:
-        under_way = self.cycle is not None and not self.cycle.response_complete
-        if under_way or self.transport.is_closing():
+        if self._is_under_way() or self.transport.is_closing():
             self._end_deadline()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.seconds, self._close)

@@ -1,4 +1,4 @@
-"""What the pipeline asks of the world, named for the role. `aws.py` answers on AWS, `testing.py` in memory."""
+"""What the pipeline asks of the world, named for the role: `dropspot.aws` answers on AWS, `testing` in memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ class Services(Generic[S_co]):
 @cache
 def aws_services(kind: type[S_co]) -> Services[S_co]:
     """Return the services on AWS; clients are made when first used."""
-    from dropspot import aws, model_registry  # noqa: PLC0415  # importing a handler must not load boto3
+    from dropspot import aws  # noqa: PLC0415  # importing a handler must not load boto3
 
     settings = kind.from_env(os.environ)
     return Services(
@@ -48,7 +48,7 @@ def aws_services(kind: type[S_co]) -> Services[S_co]:
         jobs=aws.SageMakerJobs(),
         hosting=aws.SageMakerHosting(),
         alarms=aws.CloudWatchAlarms(),
-        registry=model_registry.SageMakerRegistry(),
+        registry=aws.SageMakerRegistry(),
         scaling=aws.ApplicationScaling(),
         inference=aws.SageMakerInference(),
         bus=aws.EventBridgeBus(settings.app_name),

@@ -7,7 +7,6 @@ from botocore.stub import Stubber
 
 from dropspot import aws
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
-from dropspot.model_registry import SageMakerRegistry
 from dropspot.ports import APPROVED, PENDING, REJECTED, Registry, Request
 from dropspot.testing import MemoryRegistry
 
@@ -39,7 +38,7 @@ def registry(side: str) -> Registry:
     if side == "memory":
         return MemoryRegistry()
     aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
-    return SageMakerRegistry()
+    return aws.SageMakerRegistry()
 
 
 @pytest.fixture
@@ -96,10 +95,10 @@ def test_a_repeated_token_gives_the_version_that_it_made() -> None:
 def test_errors_are_told_apart(stubbed: Stubber, code: str, message: str, expected: type[Exception]) -> None:
     stubbed.add_client_error("describe_model_package", code, message, 400)
     with pytest.raises(expected):
-        SageMakerRegistry().package(ARN)
+        aws.SageMakerRegistry().package(ARN)
 
 
 def test_a_throttled_search_is_transient(stubbed: Stubber) -> None:
     stubbed.add_client_error("list_model_packages", "ThrottlingException", "Rate exceeded", 400)
     with pytest.raises(TransientError):
-        SageMakerRegistry().find(GROUP, "of pets-1")
+        aws.SageMakerRegistry().find(GROUP, "of pets-1")

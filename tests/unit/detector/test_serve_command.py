@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -213,13 +214,27 @@ def assert_refused(answer: bytes, status: int, told: str) -> None:
         HEAD.encode() + b"content-length: -1\r\n\r\n",
         HEAD.encode() + b"content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
         HEAD.encode() + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        HEAD.encode() + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"CONNECT elsewhere:80 HTTP/1.1\r\nhost: here\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_refused_in_the_same_form(request_bytes: bytes, server: LiveServer) -> None:
     with server.connect() as client:
         client.sendall(request_bytes)
         assert_refused(received(client), 400, "Invalid HTTP request")
+    assert httpx.get(f"{server.address}/ping").status_code == 200
+
+
+@pytest.mark.parametrize("beginning", [b"GET /", b"GET / HTTP/1.1\r\nhost: ", b"GET / HTTP/1.1\r\n"])
+def test_a_head_without_end_is_refused(beginning: bytes, server: LiveServer) -> None:
+    line = b"x" * 50_000 if not beginning.endswith(b"\n") else b"name: value\r\n" * 4_000
+    with server.connect() as client:
+        client.sendall(beginning)
+        for _ in range(40):
+            client.sendall(line)
+            if select.select([client], [], [], 0.05)[0]:
+                break
+        assert_refused(received(client), 400, "head is too large")
     assert httpx.get(f"{server.address}/ping").status_code == 200
 
 

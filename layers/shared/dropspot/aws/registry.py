@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dropspot.aws import client
-from dropspot.aws_errors import code_of, is_missing, message_of, translated
+from dropspot.aws.clients import client
+from dropspot.aws.errors import code_of, is_missing, message_of, translated
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import RUN_ID, ModelPackage, Request
 

@@ -2,9 +2,12 @@
 
 from typing import cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as ClientConnectionError
 
 from dropspot.errors import NotFoundError, TransientError
+
+UNANSWERED = (ClientConnectionError, HTTPClientError)  # nobody answered, or not in time
 
 _TRANSIENT = {
     "InternalError",
