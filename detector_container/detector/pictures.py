@@ -6,13 +6,14 @@ import warnings
 from PIL import Image, UnidentifiedImageError
 
 from dropspot.errors import InvalidInputError
+from dropspot_imaging.effort import excessive_effort
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, three_channels, turned
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is the stricter limit
 
 
 class PictureTooLargeError(InvalidInputError):
-    """The picture's dimensions exceed what is decoded; only its header was read."""
+    """The picture's dimensions, or the effort they take, exceed what is decoded; only its header was read."""
 
 
 def read_picture(data: bytes) -> Image.Image:
@@ -21,10 +22,13 @@ def read_picture(data: bytes) -> Image.Image:
     Raise InvalidInputError saying what is wrong with it.
     """
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        file = io.BytesIO(data)
+        picture = Image.open(file, formats=FORMATS)
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise PictureTooLargeError(f"the picture has {width}x{height} pixels, more than {MAX_PIXELS:,} in all")
+        if excess := excessive_effort(picture, file):
+            raise PictureTooLargeError(f"the picture is refused: {excess}")
         picture.load()
         return turned(three_channels(picture), orientation(picture))
     except (PictureTooLargeError, MemoryError):

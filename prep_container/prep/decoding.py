@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from dropspot_imaging.effort import excessive_effort, excessive_scans
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
 from prep import jpeg
 from prep.jpeg import Pixels
@@ -79,7 +80,7 @@ class _Picture:
 
 
 class _TooLargeError(Exception):
-    """The picture is larger than what is decoded or written here."""
+    """The picture is larger, or takes more effort, than what is decoded or written here."""
 
 
 def decode(task: DecodeTask) -> Decoded | Undecodable:
@@ -134,6 +135,8 @@ def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
     if header is None or not header.plain:
         return _by_pillow(io.BytesIO(source), task)
     _check_size(header.width, header.height, task.shorter_side)
+    if header.progressive:
+        _check_effort(excessive_scans(source, header.width, header.height))
     try:
         pixels = jpeg.pixels(source)
     except jpeg.DamagedError:
@@ -159,6 +162,7 @@ def _from_pixels(pixels: Pixels, stated: int, task: DecodeTask, *, fits_all: boo
 def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
     with _opened(file) as picture:
         _check_size(*picture.size, task.shorter_side)
+        _check_effort(excessive_effort(picture, file))
         if picture.format == "WEBP" and (pixels := _still_webp(picture, file)) is not None:
             return _from_pixels(pixels, orientation(picture), task, fits_all=False)
         picture.load()
@@ -208,6 +212,11 @@ def _stated(source: bytes) -> int:
             return orientation(picture)
     except Exception:  # noqa: BLE001  # the pixels are known to be fine, whatever its parser stumbles over
         return 0
+
+
+def _check_effort(excess: str | None) -> None:
+    if excess:
+        raise _TooLargeError(excess)
 
 
 def _check_size(width: int, height: int, shorter_side: int) -> None:

@@ -27,7 +27,8 @@ _GREY = "Gray"
 _START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_COMMON_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; every decoder knows these
+_PROGRESSIVE = 0xC2
+_COMMON_FRAMES = {0xC0, 0xC1, _PROGRESSIVE}  # baseline, extended, progressive; every decoder knows these
 
 
 class DamagedError(Exception):
@@ -43,13 +44,15 @@ class Header:
     """What is known before decoding.
 
     `plain` tells that the pixels can be had with `pixels` (others need colour management: CMYK); `common` that any
-    JPEG decoder shows this very picture in three channels; `has_metadata` that an orientation may be stated.
+    JPEG decoder shows this very picture in three channels; `progressive` that each scan goes over all of it;
+    `has_metadata` that an orientation may be stated.
     """
 
     width: int
     height: int
     plain: bool
     common: bool
+    progressive: bool
     has_metadata: bool
 
 
@@ -70,6 +73,7 @@ def read_header(source: bytes) -> Header | None:
         height=int(height),
         plain=colours in _COLOURS or colours == _GREY,
         common=colours in _COLOURS and frames <= _COMMON_FRAMES and not several,
+        progressive=_PROGRESSIVE in frames,
         has_metadata=metadata,
     )
 

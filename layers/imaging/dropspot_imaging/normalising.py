@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 
 from dropspot.images import CORRUPT_IMAGE, DECOMPRESSION_BOMB, TOO_LARGE, UNSUPPORTED_FORMAT, RejectedImageError
+from dropspot_imaging.effort import excessive_effort
 from dropspot_imaging.upright import FORMATS, orientation, strips, upright_size
 
 # What phones and browsers store today is looked at, though nobody trains on it; Pillow's wheels bring the decoder.
@@ -53,7 +54,8 @@ def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> Normalise
     """Return the picture as a JPEG of `payload_limit` bytes at most, scaled down only as far as that needs.
 
     Animations give their first frame, transparency is laid over white. Raises RejectedImageError:
-    unsupported_format, corrupt_image, decompression_bomb (more pixels than the limit) or too_large.
+    unsupported_format, corrupt_image, decompression_bomb (more pixels than the limit, or too much effort
+    for them) or too_large.
     """
     with warnings.catch_warnings():
         # Pillow warns of much (EXIF, large pictures) that is judged here; a warning must not become an error.
@@ -63,6 +65,8 @@ def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> Normalise
             raise RejectedImageError(
                 DECOMPRESSION_BOMB, f"the picture has {picture.width} x {picture.height} pixels, above {pixel_limit}"
             )
+        if excess := excessive_effort(picture, io.BytesIO(body)):
+            raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture is refused: {excess}")
         content_type = _CONTENT_TYPES[picture.format or ""]
         upright = _decoded(picture)
         return NormalisedImage(_encoded(upright, payload_limit), upright.width, upright.height, content_type)

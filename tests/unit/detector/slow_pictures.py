@@ -1,6 +1,7 @@
-"""Pictures for the real server: an ordinary one, one that is large, and one that takes a minute to decode."""
+"""Pictures for the real server: an ordinary one, one that is large, and two that take long to decode."""
 
 import io
+import struct
 from functools import cache
 
 import numpy as np
@@ -34,3 +35,13 @@ def scan_bomb() -> bytes:
     data = buffer.getvalue()
     last = data[data.rindex(_START_OF_SCAN) : -2]
     return data[:-2] + last * 4000 + data[-2:]
+
+
+@cache
+def run_length_bomb() -> bytes:
+    """A bitmap of 49 megapixels in 28 KiB: each of its rows is one pixel, and the rest is filled up in Python."""
+    side, colours = 7000, bytes(4 * 256)
+    rows = b"\x01\x07\x00\x00" * side
+    start = 14 + 40 + len(colours)
+    head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + head + colours + rows

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from unit.detector.live_server import JPEG, SERVE_PYTHON, LiveServer, answered, received
-from unit.detector.slow_pictures import large_picture, picture, scan_bomb
+from unit.detector.slow_pictures import large_picture, picture, run_length_bomb, scan_bomb
 
 pytestmark = pytest.mark.serving
 
@@ -53,13 +53,24 @@ def test_the_worker_is_replaced_when_it_crashes(model_root: Path) -> None:
 
 
 def test_a_picture_that_occupies_the_decoder_does_not_take_the_server_down(model_root: Path) -> None:
-    with LiveServer(model_root, SAGEMAKER_MODEL_SERVER_TIMEOUT="1") as server:
+    slow = (
+        "import time; from detector.served_model import ServedModel as m; look = m.detect; "
+        "m.detect = lambda self, data: time.sleep(60) if len(data) > 100_000 else look(self, data)"
+    )
+    with LiveServer(model_root, ("-c", REPLACING.format(slow)), SAGEMAKER_MODEL_SERVER_TIMEOUT="1") as server:
         (worker,) = server.workers()
         with pytest.raises(httpx.RemoteProtocolError):  # nobody can be answered by an ended process
-            server.post(scan_bomb())
+            server.post(large_picture())
         server.wait_until_healthy()
         assert server.workers() != [worker]
         assert server.post(picture()).status_code == 200
+
+
+def test_pictures_that_would_occupy_the_decoder_are_refused(server: LiveServer) -> None:
+    for body, told in ((scan_bomb(), "scans"), (run_length_bomb(), "run-length")):
+        answer = server.post(body)
+        assert answer.status_code == 413
+        assert told in answer.json()["error"]
 
 
 def test_workers_that_never_get_ready_are_given_up(model_root: Path) -> None:

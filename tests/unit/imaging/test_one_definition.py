@@ -1,15 +1,18 @@
 """What preparation, the detector and the normalising path make of the same bytes: the same pixels."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from unit.detector.slow_pictures import run_length_bomb, scan_bomb
 
-from detector.pictures import read_picture
+from detector.pictures import PictureTooLargeError, read_picture
+from dropspot.images import DECOMPRESSION_BOMB, RejectedImageError
 from dropspot_imaging import normalising
 from dropspot_imaging.upright import FORMATS
-from prep.decoding import Decoded, DecodeTask, decode
+from prep.decoding import Decoded, DecodeTask, Undecodable, decode
 
 SIZE = (48, 32)
 
@@ -122,3 +125,24 @@ def bytes_of(picture: Image.Image, kind: str) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind)
     return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("bomb", "told"), [(scan_bomb, "4,006 scans"), (run_length_bomb, "run-length coded")])
+def test_what_takes_long_to_decode_is_refused_by_all(bomb: Callable[[], bytes], told: str, tmp_path: Path) -> None:
+    data, stored = bomb(), tmp_path / "picture"
+    with pytest.raises(PictureTooLargeError, match=told):
+        read_picture(data)
+    with pytest.raises(RejectedImageError, match=told) as refused:
+        normalising.normalise(data, payload_limit=1 << 20, pixel_limit=50_000_000)
+    assert refused.value.code == DECOMPRESSION_BOMB
+    stored.write_bytes(data)
+    outcome = decode(DecodeTask(0, stored, 512, tmp_path / "picture.jpg"))
+    assert isinstance(outcome, Undecodable)
+    assert outcome.code == "image_too_large"
+    assert told in outcome.reason
+
+
+def test_a_small_run_length_coded_bitmap_is_read() -> None:
+    small = bytearray(run_length_bomb())
+    small[18:26] = (50).to_bytes(4, "little") * 2
+    assert read_picture(bytes(small)).size == (50, 50)
