@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dropspot import aws
+from dropspot.image_events import REDRIVEN
 from dropspot_cli.console import counted
 from dropspot_cli.stack import Stack
 
@@ -117,7 +118,8 @@ def dead_letter_queues(stack: Stack) -> list[DeadLetters]:
 
 def _sender(url: str) -> Callable[[str], None]:
     def send(body: str) -> None:
-        aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+        attributes = {REDRIVEN: {"DataType": "String", "StringValue": "true"}}
+        aws.client("sqs").send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
 
     return send
 

@@ -59,7 +59,6 @@ class Collector:
             if receives < _PATIENCE:
                 raise TransientError(f"collect inference {answered.inference_id}: nobody awaits it yet")
             return Collected("", "unawaited")  # collected already: the notification was delivered twice
-        key = awaited.picture.image.key
         if answered.failure and not answered.is_refusal:
             return self._failed(awaited, answered)
         if answered.failure:
@@ -67,8 +66,7 @@ class Collector:
             return self._place(awaited, rejected_document(awaited.picture, rejection, self.now()))
         run = self._run_that_answered(answered)
         if run is None:
-            self.send(look_again(key, anew=awaited.anew))
-            return Collected(key, "outdated", awaited)
+            return self._ask_again(awaited, "outdated")
         model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
         prediction = json.loads(self.store.read(answered.answer_key).body)["prediction"]
         return self._place(awaited, detected_document(awaited.picture, model, prediction, self.now()))
@@ -91,20 +89,24 @@ class Collector:
 
     def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
         """Let the image be asked about again, some times."""
-        failed = replace(awaited, asked_at=None, failures=awaited.failures + 1)
-        key = awaited.picture.image.key
+        failed = replace(awaited, failures=awaited.failures + 1)
         if failed.failures >= MOST_FAILURES:
+            key = awaited.picture.image.key
             raise TransientError(f"look at {key}: inference failed {failed.failures} times: {answered.failure}")
-        failed.write(self.store)
+        return self._ask_again(failed, "failed")
+
+    def _ask_again(self, awaited: Awaited, why: str) -> Collected:
+        """Have the image looked at again; it is known that no answer is awaited before anybody is told to ask."""
+        awaited = replace(awaited, asked_at=None)
+        awaited.write(self.store)
+        key = awaited.picture.image.key
         self.send(look_again(key, anew=awaited.anew))
-        return Collected(key, "failed", awaited, is_done=False)
+        return Collected(key, why, awaited, is_done=False)
 
     def _place(self, awaited: Awaited, document: dict[str, Any]) -> Collected:
         placed = Placer(self.store, self.champion, awaited.anew, self.now).put(document)
-        key = awaited.picture.image.key
         if placed is Placed.LEFT:
-            self.send(look_again(key))
-            return Collected(key, "left", awaited)
+            return replace(self._ask_again(replace(awaited, anew=False), "left"), is_done=True)
         # Whoever died before it told of an equal document leaves that to the message's next delivery.
         is_news = placed is not Placed.KEPT
-        return Collected(key, placed.value, awaited, document if is_news else None)
+        return Collected(awaited.picture.image.key, placed.value, awaited, document if is_news else None)

@@ -15,7 +15,7 @@ from dropspot import documents, endpoint
 from dropspot.answering import Read
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
-from dropspot.image_events import ImageEvent, announcement
+from dropspot.image_events import REDRIVEN, ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
 from dropspot.look_again import look_again
 from dropspot.looking import Looker
@@ -144,7 +144,7 @@ def announce(
     events = {
         message_id: announcement(result.document)
         for message_id, result in described.items()
-        if result.document and (result.outcome is not Outcome.UNCHANGED or receives(records[message_id]) > 1)
+        if result.document and (result.outcome is not Outcome.UNCHANGED or came_before(records[message_id]))
     }
     taken = services.bus.put_all(list(events.values()))
     return [message_id for message_id, is_taken in zip(events, taken, strict=True) if not is_taken]
@@ -168,6 +168,11 @@ def give_back(record: Record, error: BaseException, services: Services[Settings]
         return False
     services.queues.postpone(settings.image_queue_url, record["receiptHandle"], rest_seconds(error, count))
     return True
+
+
+def came_before(record: Record) -> bool:
+    """Tell whether a message was received earlier: by this queue, or before it lay in the dead-letter queue."""
+    return receives(record) > 1 or REDRIVEN in record.get("messageAttributes", {})
 
 
 def receives(record: Record) -> int:

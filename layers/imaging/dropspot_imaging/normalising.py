@@ -69,6 +69,7 @@ def normalise(body: bytes, *, payload_limit: int, pixel_limit: int) -> Normalise
             raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture is refused: {excess}")
         content_type = _CONTENT_TYPES[picture.format or ""]
         upright = _decoded(picture)
+        picture.close()  # or there would be both while one is encoded
         return NormalisedImage(_encoded(upright, payload_limit), upright.width, upright.height, content_type)
 
 

@@ -23,7 +23,7 @@ LONGEST_WAIT = timedelta(hours=6)  # what a request may wait for an instance, at
 
 _AS_THEY_ARE = re.compile(r"[A-Za-z0-9/!_.*'()-]+")  # keys that any header carries
 _LONGEST_URI = 1024
-_CLIENT_ERROR = re.compile(r"\((4\d\d)\)")
+_REFUSAL = re.compile(r"client error \(4(?!08|29)\d\d\)")
 
 
 def inference_id(picture: Picture) -> str:
@@ -77,8 +77,11 @@ class Awaited:
         documents.write(store, f"{PREFIX}awaited/{inference_id(self.picture)}.json", document)
 
     def forget(self, store: ObjectStore) -> None:
-        """Remove what was remembered, and the picture that was sent."""
+        """Remove what was remembered, and the picture that was sent, unless it was asked about again meanwhile."""
         name = inference_id(self.picture)
+        present = Awaited.read(store, name)
+        if present and present.asked_at != self.asked_at:
+            return
         store.delete(payload_key(name))
         store.delete(f"{PREFIX}awaited/{name}.json")
 
@@ -115,9 +118,10 @@ class Answered:
     def is_refusal(self) -> bool:
         """Tell whether the model's container refused the image.
 
-        The status of its answer is nowhere but in the reason's text, which SageMaker words "... error (400) ...".
+        The status of its answer is nowhere but in the reason's text, which SageMaker words "... client error (400) ...".
+        408 and 429 are no refusals: the container is busy.
         """
-        return _CLIENT_ERROR.search(self.failure) is not None
+        return _REFUSAL.search(self.failure) is not None
 
 
 def answers_prefix(run: Run) -> str:

@@ -11,6 +11,7 @@ from dropspot.images import ImageRef
 
 IMAGE_DETECTED = "Image Detected"
 IMAGE_REJECTED = "Image Rejected"
+REDRIVEN = "REDRIVEN"  # the attribute of a message that was brought back from the dead-letter queue
 
 
 @dataclass(frozen=True, slots=True)

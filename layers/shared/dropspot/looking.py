@@ -1,8 +1,8 @@
 """One look at an image: from the bytes in the bucket to the document that describes them."""
 
 import json
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -30,7 +30,8 @@ from dropspot.thresholds import class_thresholds, global_threshold
 OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
 
 # Images of a batch are looked at together, but decoded one at a time: a picture of PIXEL_LIMIT takes 400 MB meanwhile.
-_normalising = threading.Lock()
+# Always by the same thread, as each one's allocator keeps what it has once held.
+_normalising = ThreadPoolExecutor(1, thread_name_prefix="normalise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def prepared(picture: Picture, body: bytes) -> tuple[Picture, bytes]:
 
     from dropspot_imaging.normalising import normalise  # noqa: PLC0415  deferred: most pictures need no Pillow
 
-    with _normalising:
-        image = normalise(body, payload_limit=PAYLOAD_LIMIT, pixel_limit=PIXEL_LIMIT)
+    work = _normalising.submit(normalise, body, payload_limit=PAYLOAD_LIMIT, pixel_limit=PIXEL_LIMIT)
+    image = work.result()
     return replace(picture, content_type=image.content_type, width=image.width, height=image.height), image.jpeg
 
 

@@ -17,6 +17,8 @@ _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _EOI = b"\xff\xd9"
 _SOS, _APP1, _APP14 = 0xDA, 0xE1, 0xEE
 _ORIENTATION = 0x0112
+_XMP_ORIENTATION = b"tiff:Orientation"  # of JPEG's XMP, which has no other segment
+_TEXTS, _METADATA = (b"tEXt", b"zTXt", b"iTXt"), (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def _jpeg(body: bytes) -> Header | None:
             frame = Header("image/jpeg", width, height, is_common)
         elif marker == _APP1 and content.startswith(b"Exif\0\0"):
             is_plain = is_plain and _orientation(content[6:]) == 1
+        elif marker == _APP1:
+            is_plain = is_plain and _XMP_ORIENTATION not in content
         elif marker == _APP14 and content.startswith(b"Adobe"):
             is_plain = is_plain and content[11] == 1  # YCbCr; anything else is read differently by different decoders
         elif marker == _SOS:
@@ -115,9 +119,11 @@ def _png(body: bytes) -> Header | None:
         return None
     while at + 12 <= len(body) and not is_complete:
         (length,) = struct.unpack_from(">I", body, at)
-        kind, at = body[at + 4 : at + 8], at + 12 + length
+        kind, start, at = body[at + 4 : at + 8], at + 8, at + 12 + length
         if kind == b"eXIf":
-            is_plain = is_plain and _orientation(body[at - 4 - length : at - 4]) == 1
+            is_plain = is_plain and _orientation(body[start : at - 4]) == 1
+        # Older programs put EXIF data and XMP into text, compressed at will: a decoder is asked.
+        is_plain = is_plain and not (kind in _TEXTS and body.startswith(_METADATA, start))
         # Transparency and animation are laid out by the decoder.
         is_plain = is_plain and kind not in {b"tRNS", b"acTL"}
         is_complete = kind == b"IEND" and at <= len(body)

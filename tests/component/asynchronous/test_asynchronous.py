@@ -204,6 +204,24 @@ def test_an_answer_of_the_model_before_is_asked_for_again(world: World) -> None:
     assert world.pipeline.document()["model"]["run_id"] == NEXT_RUN.run_id
 
 
+def test_an_image_whose_answer_is_outdated_is_asked_about_before_the_answer_is_done_with(world: World) -> None:
+    world.upload()
+    first = world.one()
+    world.serve(NEXT_RUN)
+    world.asked.clear()
+    queues = world.services.queues
+    send = queues.send
+
+    def looked_at_at_once(url: str, body: str, delay: int) -> None:
+        send(url, body, delay)
+        world.pipeline.handle(json.loads(body))
+
+    queues.send = looked_at_at_once
+    assert world.collect(world.answer(first)) == []
+    assert world.collect(world.answer(world.one(), run=NEXT_RUN)) == []
+    assert world.pipeline.document()["model"]["run_id"] == NEXT_RUN.run_id
+
+
 def test_an_answer_waits_while_the_endpoint_is_changed(world: World) -> None:
     world.upload()
     world.serve(status="Updating")
@@ -230,6 +248,13 @@ def test_an_inference_that_failed_is_asked_for_again_and_given_up_after_some_tim
         world.pipeline.handle(json.loads(world.services.queues.sent[-1].body))
         assert world.one() == name
     assert world.collect(world.failure(name, reason)) == ["message-0"]
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_busy_container_refuses_nothing(world: World, status: int) -> None:
+    world.upload()
+    world.collect(world.failure(world.one(), f"ClientError: Received client error ({status}) from model."))
+    assert world.store.keys("detections/") == []
 
 
 def test_an_answer_that_comes_before_it_is_awaited_is_waited_for_and_a_second_one_forgotten(world: World) -> None:

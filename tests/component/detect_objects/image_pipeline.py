@@ -81,7 +81,7 @@ class Pipeline:
         event["detail"]["object"]["key"] = key
         return event
 
-    def handle(self, *events: dict[str, Any], receives: int = 1) -> list[str]:
+    def handle(self, *events: dict[str, Any], receives: int = 1, **attributes: str) -> list[str]:
         """Let the function handle a batch of these events; return the message ids that it gave back."""
         records = [
             {
@@ -89,7 +89,7 @@ class Pipeline:
                 "receiptHandle": f"receipt-{number}",
                 "body": json.dumps(event),
                 "attributes": {"ApproximateReceiveCount": str(receives)},
-                "messageAttributes": {},
+                "messageAttributes": {name: {"stringValue": value} for name, value in attributes.items()},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:images",
                 "awsRegion": "us-east-1",

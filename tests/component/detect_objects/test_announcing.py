@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from image_pipeline import KEY, RUN, Pipeline, picture
 
-from dropspot.image_events import IMAGE_DETECTED, IMAGE_REJECTED
+from dropspot.image_events import IMAGE_DETECTED, IMAGE_REJECTED, REDRIVEN
 
 
 def test_a_new_document_is_told_of(pipeline: Pipeline) -> None:
@@ -42,11 +42,14 @@ def test_nothing_is_told_of_what_did_not_change(pipeline: Pipeline) -> None:
     assert pipeline.services.bus.events == []
 
 
-def test_a_message_that_comes_again_tells_of_what_it_may_have_left_before(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("again", [{"receives": 2}, {REDRIVEN: "true"}])
+def test_a_message_that_comes_again_tells_of_what_it_may_have_left_before(
+    pipeline: Pipeline, again: dict[str, Any]
+) -> None:
     event = pipeline.upload(picture())
     pipeline.handle(event)
     pipeline.services.bus.events.clear()
-    pipeline.handle(event, receives=2)  # as after a worker that died before it could tell
+    pipeline.handle(event, **again)  # as after a worker that died before it could tell
     (told,) = pipeline.services.bus.of(IMAGE_DETECTED)
     assert told["key"] == KEY
     assert len(pipeline.services.inference.images) == 1

@@ -21,6 +21,19 @@ def turned(orientation: int) -> Image.Exif:
     return exif
 
 
+def without_orientation() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    return exif
+
+
+def text(key: str, value: str) -> PngImagePlugin.PngInfo:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt(key, value) if key.startswith("XML") else chunks.add_text(key, value, zip=True)
+    return chunks
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 RGB = Image.effect_noise((70, 30), 50).convert("RGB")
 JPEG, PNG = encoded(RGB, "JPEG"), encoded(RGB, "PNG")
 
@@ -49,6 +62,10 @@ def test_a_plain_picture_is_told_by_its_headers(body: bytes, kind: str) -> None:
     [
         encoded(RGB, "JPEG", exif=turned(6)),
         encoded(RGB, "PNG", exif=turned(3)),
+        encoded(RGB, "JPEG", xmp=XMP),
+        encoded(RGB, "JPEG", xmp=XMP, exif=without_orientation()),
+        encoded(RGB, "PNG", pnginfo=text("XML:com.adobe.xmp", XMP.decode())),
+        encoded(RGB, "PNG", pnginfo=text("Raw profile type exif", "\nexif\n 4\n00000000\n")),
         encoded(RGB.convert("L"), "JPEG"),
         encoded(RGB.convert("CMYK"), "JPEG"),
         encoded(RGB.convert("L"), "PNG"),

@@ -8,6 +8,8 @@ from dropspot.aws.errors import UNANSWERED, code_of, message_of, translated
 from dropspot.errors import DropspotError, InvalidInputError, NotFoundError, TransientError
 from dropspot.ports import Answer
 
+_LATER = (408, 429)  # a container that is busy: no fault of the image
+
 
 class SageMakerInference:
     """The endpoint's runtime."""
@@ -45,7 +47,8 @@ class SageMakerInference:
         if code == "ModelError":
             original = int(error.response.get("OriginalStatusCode", 500))
             message = error.response.get("OriginalMessage", message_of(error))
-            kind: type[DropspotError] = InvalidInputError if 400 <= original < 500 else TransientError
+            is_refusal = 400 <= original < 500 and original not in _LATER
+            kind: type[DropspotError] = InvalidInputError if is_refusal else TransientError
             return kind(f"{attempt}: the model's container answered {original}: {message}")
         if code in {"ValidationError", "ValidationException"}:
             # Said of a missing endpoint, and of one that isn't in service: no fault of the image.
