@@ -7,7 +7,7 @@ from typing import Any
 from decision import Action, Situation
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, wanted_in
-from dropspot.errors import InvalidInputError
+from dropspot.errors import InvalidInputError, TransientError
 from dropspot.failures import fail_run, notice, one_sentence
 from dropspot.ports import Endpoint, Request
 from dropspot.preparation import tags
@@ -165,11 +165,22 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
         # Refused: for good, unless the endpoint was on its way already when we asked.
         present = services.hosting.endpoint(name)
         if present is not None and present.status != "InService":
+            withdraw(services, target)
             return Outcome(changed=False)
         if situation.is_champion(target):
             return Outcome(changed=False, failure=str(error))  # it is tried again, each minute
         return fail(services, target, str(error))
+    except TransientError:
+        withdraw(services, target)
+        raise
     return Outcome(changed=True)
+
+
+def withdraw(services: Services[Settings], target: Deployment) -> None:
+    """Write down that the endpoint wasn't asked after all: whatever it does next, it doesn't come back from there."""
+    attempt = attempt_at(services, target)
+    if attempt.pop("asked_at", None):
+        documents.write(services.store, target.run.key("deploy.json"), attempt)
 
 
 def make_config(target: Deployment, services: Services[Settings]) -> str:
@@ -192,5 +203,12 @@ def make_config(target: Deployment, services: Services[Settings]) -> str:
 def says(present: Request, wanted: Request) -> bool:
     """Tell whether a config is the one that is wanted; SageMaker adds what wasn't stated."""
     (stated,), described = wanted["ProductionVariants"], present["ProductionVariants"][0]
-    same = all(present.get(name) == wanted.get(name) for name in ("KmsKeyId", "AsyncInferenceConfig"))
+    same = all(agree(present.get(name), wanted.get(name)) for name in ("KmsKeyId", "AsyncInferenceConfig"))
     return same and all(described.get(name) == value for name, value in stated.items())
+
+
+def agree(present: Any, wanted: Any) -> bool:
+    """Tell whether a description, at any depth, says what is wanted."""
+    if isinstance(present, dict) and isinstance(wanted, dict):
+        return all(agree(present.get(name), value) for name, value in wanted.items())
+    return bool(present == wanted)

@@ -6,6 +6,7 @@ from typing import Any
 from decision import Situation, superfluous
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED, MODEL_DEPLOYED, Deployment, champions_before, wanted_in
+from dropspot.errors import InvalidInputError
 from dropspot.failures import notice
 from dropspot.runs import Run
 from dropspot.services import Services
@@ -40,7 +41,10 @@ def clean_up(champion: Deployment, kept: Sequence[Run], situation: Situation, se
     waiting = [found.run for found in wanted if found.order > champion.order and not situation.has_failed(found)]
     needed = {run.endpoint_config for run in (champion.run, *kept, *waiting)}
     for config in superfluous(hosting.endpoint_configs(f"{app}-"), needed):
-        run = Run.from_name(app, config)
+        try:
+            run = Run.from_name(app, config)
+        except InvalidInputError:
+            continue  # it is somebody else's
         hosting.delete_endpoint_config(config)
         services.alarms.delete(alarm_names(run))
         hosting.delete_model(run.model)

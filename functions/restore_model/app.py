@@ -12,7 +12,7 @@ from dropspot.endpoint import ENDPOINT_DESIRED, ROLLBACK_FAILED
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.events import RollbackCommand
 from dropspot.failures import notice
-from dropspot.rollback import restoration_of, run_to_restore
+from dropspot.rollback import requested_run, restoration_of
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
 
@@ -30,7 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     services = services or aws_services(Settings)
     command = RollbackCommand.from_event(event)
     try:
-        run = run_to_restore(services.store, services.settings.app_name, command.run_id)
+        request = f"{command.cause} of {command.requested_at}"
+        run = requested_run(services.store, services.settings.app_name, command.run_id, request)
         restored = restoration_of(services.store, run, command.requested_at)
         objection = want(services.store, restored, services.settings.served_dataset, f"rollback {command.cause}")
         if objection:

@@ -118,7 +118,7 @@ class Answered:
     def is_refusal(self) -> bool:
         """Tell whether the model's container refused the image.
 
-        The status of its answer is nowhere but in the reason's text, which SageMaker words "... client error (400) ...".
+        The status of its answer is nowhere but in the reason's text, which SageMaker words "... client error (400) ..."
         408 and 429 are no refusals: the container is busy.
         """
         return _REFUSAL.search(self.failure) is not None

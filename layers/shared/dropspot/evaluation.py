@@ -1,5 +1,6 @@
 """What held-out pictures say of a model: truth and predictions as they are written down, and the document of scores."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,6 +159,8 @@ def detections_in(answer: Mapping[str, Any], picture: HeldOutPicture) -> list[De
     Rows of class id, score, xmin, ymin, xmax, ymax. Raises ValueError, KeyError or TypeError where it is no answer.
     """
     width, height = picture.width, picture.height
+    if not all(math.isfinite(value) for row in answer["prediction"] for value in row):
+        raise ValueError("it has numbers that are none")
     return [
         Detection(
             float(score), int(class_id), *_pixels(float(xmin), float(ymin), float(xmax), float(ymax), width, height)

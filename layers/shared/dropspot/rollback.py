@@ -6,7 +6,7 @@ from dropspot import documents
 from dropspot.endpoint import CHAMPION, Deployment
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import ObjectStore
-from dropspot.runs import Run
+from dropspot.runs import Run, digest
 
 
 def run_to_restore(store: ObjectStore, app: str, run_id: Any = None) -> Run:
@@ -27,6 +27,20 @@ def run_to_restore(store: ObjectStore, app: str, run_id: Any = None) -> Run:
             raise NotFoundError(f"roll back: there is no run {run_id}")
         raise InvalidInputError(f"roll back: the model of run {run_id} has never been in service")
     return run
+
+
+def requested_run(store: ObjectStore, app: str, run_id: Any, request: str) -> Run:
+    """Return the run that a request means, for one request always the same.
+
+    The event of one that names no run may come twice, the second time when the champion before is another one.
+    Raises as run_to_restore does.
+    """
+    if run_id is not None:
+        return run_to_restore(store, app, run_id)
+    key = f"endpoint/rollbacks/{digest(request)}.json"
+    if documents.read_or_none(store, key) is None:
+        documents.write_once(store, key, {"run_id": run_to_restore(store, app).run_id, "request": request})
+    return Run.from_id(app, documents.read(store, key)["run_id"])
 
 
 def restoration_of(store: ObjectStore, run: Run, requested_at: str) -> Deployment:

@@ -1,5 +1,6 @@
 """Putting a model into service: what SageMaker is asked, what is proven before the model counts, what remains after."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -209,3 +210,28 @@ def test_the_stand_in_is_deployed_where_the_later_run_fails(road: Road) -> None:
     road.come_up()
     road.reconcile()
     assert (state(road, later), state(road, earlier)) == ("failed", "deployed")
+
+
+@pytest.mark.parametrize("status", ["Updating", "InService"])
+def test_an_update_that_was_not_accepted_does_not_count_as_having_come_back(
+    road: Road, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = successor(road)
+    hosting = road.world.hosting
+
+    def refused(request: Any) -> None:
+        if status == "InService":
+            raise TransientError("update_endpoint: ThrottlingException")
+        hosting.settle(ENDPOINT, status)  # as when it began to scale after it was looked at
+        raise InvalidInputError("SageMaker refused update_endpoint: Cannot update in-progress endpoint")
+
+    with monkeypatch.context() as patch, suppress(TransientError):
+        patch.setattr(hosting, "update_endpoint", refused)
+        road.reconcile()
+    road.world.clock.advance(60)
+    hosting.settle(ENDPOINT)
+    for _ in range(2):
+        road.reconcile()
+        road.come_up()
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["run_id"] == second.run_id

@@ -52,6 +52,24 @@ def test_going_back_twice_leads_further_back_and_then_no_further(road: Road, thr
     assert "no model was in service before" in road.world.bus.of("Rollback Failed")[0]["notice"]
 
 
+def test_a_request_that_comes_twice_leads_back_once(road: Road, three: list[Run]) -> None:
+    requested_at = road.now
+    road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[1].run_id
+    road.world.clock.advance(100)
+    road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[1].run_id
+
+
+def test_somebody_else_s_endpoint_config_is_left_alone(road: Road) -> None:
+    run = begun(road)
+    foreign = {"EndpointConfigName": "dropspot-experiment", "ProductionVariants": [{"VariantName": "a"}]}
+    road.world.hosting.configs["dropspot-experiment"] = foreign
+    road.deploy(run)
+    assert road.store.json("endpoint/champion.json")["run_id"] == run.run_id
+    assert "dropspot-experiment" in road.world.hosting.configs
+
+
 def test_a_model_and_config_that_were_removed_are_made_again(road: Road, three: list[Run]) -> None:
     oldest = three[0]  # keep_configs is 1
     assert oldest.model not in road.world.hosting.models

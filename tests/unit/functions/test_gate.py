@@ -44,6 +44,14 @@ def test_one_rule_that_is_broken_refuses_the_model_and_says_so(gate: Gate, decid
     assert verdict_of(rules).rule == said
 
 
+def test_a_drop_of_exactly_what_is_allowed_passes() -> None:
+    for found in range(10, 101):
+        rules = judge(
+            evaluation(cat=(found - 10) / 100), Gate(min_map50=0, max_class_drop=0.1), champion(cat=found / 100)
+        )
+        assert all(rule.passed for rule in rules), found
+
+
 def test_the_first_broken_rule_decides_and_every_rule_is_written_down() -> None:
     gate = Gate(min_boxes=50, min_map50=0.9, min_class_ap50=0.8, max_class_drop=0.0)
     rules = judge(evaluation(cat=0.9, dog=0.7), gate, champion(cat=0.95, dog=0.6))

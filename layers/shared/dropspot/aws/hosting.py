@@ -50,7 +50,8 @@ class SageMakerHosting:
             if is_missing(error):
                 return None
             raise translated(error, f"describe endpoint config {name}") from error
-        return {key: answer[key] for key in ("EndpointConfigName", "ProductionVariants", "KmsKeyId") if key in answer}
+        stated = ("EndpointConfigName", "ProductionVariants", "KmsKeyId", "AsyncInferenceConfig")
+        return {key: answer[key] for key in stated if key in answer}
 
     def create_endpoint(self, request: Request) -> None:
         self._call("create_endpoint", request)
