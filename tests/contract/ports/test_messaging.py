@@ -56,7 +56,7 @@ def test_events_are_put_in_portions_that_the_service_takes(monkeypatch: pytest.M
             calls.append(request["Entries"])
             return {"Entries": [{"EventId": "1"} for _ in request["Entries"]]}
 
-    monkeypatch.setattr(aws, "client", lambda service: Events())
+    monkeypatch.setattr("dropspot.aws.events.client", lambda service: Events())
     details = [("Image Detected", {"key": "é" * 20_000}) for _ in range(12)]
     details += [("Image Detected", {"key": "a"}) for _ in range(12)]
     assert aws.EventBridgeBus("dropspot").put_all(details) == [True] * 24
