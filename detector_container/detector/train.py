@@ -56,6 +56,8 @@ def main() -> int:
     except Exception as error:
         LOG.exception("training failed")
         code = _fail(paths.failure, unexpected(error))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the interpreter, as it ends, would put back that they kill it
     if len(cluster.hosts) > 1:
         _end(code)  # MXNet, at the interpreter's end, waits for hosts that may be gone
     return code
