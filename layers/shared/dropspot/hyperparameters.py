@@ -97,6 +97,7 @@ _BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
 _EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
 # The documentation knows no upper end for these; beyond this one nothing would ever end or fit.
 _MOST = 100_000
+_SMALLEST_VGG_16 = 268  # from here on its last map's 3x3 kernel fits the map before it
 _UNIT_OPEN_LEFT = "must be a number above 0 and at most 1"
 _UNIT_OPEN = "must be a number between 0 and 1, both excluded"
 
@@ -168,6 +169,9 @@ def refuse_combinations(values: Mapping[str, Value]) -> None:
             f"hyperparameter anchors is fitted: {values['base_network']} has the built-in algorithm's anchors, which"
             " only standard leaves as they are"
         )
+    side = values.get("image_shape")
+    if values.get("base_network") == "vgg-16" and side is not None and int(side) < _SMALLEST_VGG_16:
+        raise InvalidInputError(f"hyperparameter image_shape is {side}: vgg-16 needs at least {_SMALLEST_VGG_16}")
 
 
 def defaults(*, extensions: bool) -> dict[str, Value]:

@@ -61,3 +61,12 @@ def test_fewer_pictures_get_more_epochs() -> None:
     epochs = [int(recipe("detector", samples)["epochs"]) for samples in (50, 500, 5000)]
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[0] > epochs[-1]
+
+
+def test_vgg_16_is_refused_pictures_that_its_maps_do_not_fit() -> None:
+    vgg = {"base_network": "vgg-16"}
+    assert parse(vgg | {"image_shape": "268"}, extensions=True)["image_shape"] == 268
+    with pytest.raises(InvalidInputError) as caught:
+        parse(vgg | {"image_shape": "267"}, extensions=True)
+    assert str(caught.value) == "hyperparameter image_shape is 267: vgg-16 needs at least 268"
+    assert parse({"base_network": "resnet-50", "image_shape": "128"}, extensions=True)
