@@ -226,3 +226,17 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
         "learning_rate": "0.001",
         "weight_decay": "0.0001",
     }
+
+
+def over_recipe(given: Mapping[str, str], algorithm: str, num_training_samples: int) -> dict[str, str]:
+    """Return what is given over the recipe for its `base_network`.
+
+    The recipe freezes nothing where `use_pretrained_model` is given as 0: those layers would stay as they are drawn.
+    Raises InvalidInputError where that is no 0 or 1.
+    """
+    network = given.get("base_network", "auto")
+    chosen = recipe(algorithm, num_training_samples, network)
+    pretrained = BUILT_IN["use_pretrained_model"]
+    if pretrained.name in given and not pretrained.parse(given[pretrained.name]):
+        chosen.pop("freeze_layer_pattern", None)
+    return chosen | {name: value for name, value in given.items() if (name, value) != ("base_network", "auto")}

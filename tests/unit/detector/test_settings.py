@@ -20,6 +20,12 @@ def test_auto_is_the_recipe_and_what_is_given_takes_precedence() -> None:
     assert (settings.base_network, settings.optimizer, settings.epochs) == ("efficientnet-lite0", "adam", 3)
 
 
+def test_auto_without_pretrained_weights_freezes_nothing() -> None:
+    assert Settings.from_strings(GIVEN | {"base_network": "auto"}).freeze_layer_pattern
+    drawn = GIVEN | {"base_network": "auto", "use_pretrained_model": "0"}
+    assert Settings.from_strings(drawn).freeze_layer_pattern == ""
+
+
 def test_a_tuning_jobs_own_entries_are_passed_over() -> None:
     Settings.from_strings(GIVEN | {"_tuning_objective_metric": "validation:mAP"})
 

@@ -1,7 +1,7 @@
 import pytest
 
 from dropspot.errors import InvalidInputError
-from dropspot.hyperparameters import defaults, parse, recipe, table
+from dropspot.hyperparameters import defaults, over_recipe, parse, recipe, table
 
 # Columns: name, a value at the edge of the documented range, one beyond it.
 EDGES = [
@@ -70,3 +70,10 @@ def test_vgg_16_is_refused_pictures_that_its_maps_do_not_fit() -> None:
         parse(vgg | {"image_shape": "267"}, extensions=True)
     assert str(caught.value) == "hyperparameter image_shape is 267: vgg-16 needs at least 268"
     assert parse({"base_network": "resnet-50", "image_shape": "128"}, extensions=True)
+
+
+def test_the_recipe_freezes_no_layers_that_are_only_drawn() -> None:
+    assert over_recipe({"use_pretrained_model": "1"}, "detector", 100)["freeze_layer_pattern"]
+    assert "freeze_layer_pattern" not in over_recipe({"use_pretrained_model": " 0"}, "detector", 100)
+    asked = over_recipe({"use_pretrained_model": "0", "freeze_layer_pattern": "^stem"}, "detector", 100)
+    assert asked["freeze_layer_pattern"] == "^stem"
