@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 CACHE_BYTES = 1 << 30  # decoded pictures beyond this are decoded at each use
 PIPE_SHARE = 0.5  # of the memory available before: what a pipe's compressed pictures may take beyond CACHE_BYTES
+_OUTSIDE = 0.05  # of a side: how far beyond the picture a box may reach and still be cut to it
 _AHEAD = 4  # pictures per thread that are read but not decoded yet
 
 
@@ -74,7 +75,8 @@ def load_channel(
     """Return the channel's samples in their order, whichever format they come in.
 
     `folder` is where the channel's files are or, for a format that comes through a pipe, would be; without a format the
-    files decide it. What can't be read is counted, logged and left out. Pictures are kept decoded up to CACHE_BYTES,
+    files decide it. What can't be read, or has boxes far outside its picture, is counted, logged and left out; so are
+    single boxes without area. Pictures are kept decoded up to CACHE_BYTES,
     shrunk to `largest_short_side`. Beyond that, those in files are read again at each use; those from a pipe are kept
     compressed, since it brings them once, up to PIPE_SHARE of the memory available at the beginning.
 
@@ -119,6 +121,8 @@ class _Loaded:
     decoded_bytes: int = 0
     piped_bytes: int = 0
     other_sizes: int = 0
+    boxes: int = 0
+    without_area: int = 0
 
     def add(self, entry: Example | Unusable, future: "Future[_Decoded]") -> None:
         decoded = future.result()
@@ -132,6 +136,8 @@ class _Loaded:
         self.decoded_bytes += decoded.pixels.width * decoded.pixels.height * 3
         boxes = np.clip(entry.labels[:, 1:], 0, 1)
         usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # the built-in drops boxes without area as well
+        self.boxes += len(usable)
+        self.without_area += len(usable) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
         if self.decoded_bytes < CACHE_BYTES:
             self.samples.append(Sample(labels, entry.stored, decoded.pixels))
@@ -159,6 +165,10 @@ class _Loaded:
                 "channel %s: %d pictures have another size than their image_size, which their boxes are divided by",
                 self.channel,
                 self.other_sizes,
+            )
+        if self.without_area:
+            LOG.warning(
+                "channel %s: %d of %d boxes have no area and are left out", self.channel, self.without_area, self.boxes
             )
         classes = np.concatenate([sample.labels[:, 0] for sample in self.samples])
         if len(classes) == 0:
@@ -203,6 +213,9 @@ def _entries(folder: Path, channel_format: ChannelFormat, stop: Callable[[], boo
 def _decoded(entry: Example | Unusable, largest_short_side: int) -> _Decoded:
     if isinstance(entry, Unusable):
         return _Decoded(None, problem=entry.reason)
+    coordinates = entry.labels[:, 1:]
+    if (coordinates < -_OUTSIDE).any() or (coordinates > 1 + _OUTSIDE).any():
+        return _Decoded(None, problem="its coordinates are not fractions")
     try:
         picture = read_picture(entry.picture)
     except InvalidInputError as error:

@@ -40,9 +40,23 @@ def test_pictures_are_kept_decoded_and_no_larger_than_needed(tmp_path: Path) -> 
     np.testing.assert_allclose(sample.labels, [BOX], atol=1e-6)
 
 
-def test_boxes_without_area_are_dropped(tmp_path: Path) -> None:
-    (sample,) = load(channel(tmp_path, (jpeg(), (BOX, (0, 0.5, 0.5, 0.5, 0.9)))))
-    assert sample.labels[:, 0].tolist() == [1]
+def test_boxes_without_area_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    samples = load(channel(tmp_path, *[(jpeg(), (BOX, (0, 0.5, 0.5, 0.5, 0.9)))] * 20))
+    assert [sample.labels[:, 0].tolist() for sample in samples] == [[1]] * 20
+    assert caplog.messages == ["channel train: 20 of 40 boxes have no area and are left out"]
+
+
+@pytest.mark.parametrize("pixels", [(1, 30, 40, 90, 99), (1, -0.06, 0.2, 0.3, 0.4), (1, 0.1, 0.2, 0.3, 1.06)])
+def test_coordinates_that_are_no_fractions_make_a_record_unusable(tmp_path: Path, pixels: tuple[float, ...]) -> None:
+    folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 4, (jpeg(), (BOX, pixels)))
+    sentence = r"1 of 5 pictures cannot be used, the first \(record 4\) because its coordinates are not fractions"
+    with pytest.raises(InvalidInputError, match=sentence):
+        load(folder)
+
+
+def test_a_box_that_reaches_a_little_beyond_its_picture_is_cut_to_it(tmp_path: Path) -> None:
+    (sample,) = load(channel(tmp_path, (jpeg(), ((1, -0.04, 0.2, 1.04, 0.4),))))
+    np.testing.assert_allclose(sample.labels, [(1, 0, 0.2, 1, 0.4)], atol=1e-6)
 
 
 def test_a_few_unreadable_pictures_are_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
