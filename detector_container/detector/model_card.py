@@ -42,9 +42,9 @@ class TrainingFacts:
 
 
 def write_model_card(folder: Path, network: Network, settings: Settings, facts: TrainingFacts) -> None:
-    """Write the card beside the model's other artifacts."""
+    """Write the card beside the model's other artifacts; raise TransientError where it can't be written."""
     card = json.dumps(model_card(network, settings, facts), indent=1) + "\n"
-    (folder / artifacts.CARD).write_text(card)
+    artifacts.write_artifact(folder / artifacts.CARD, card.encode())
 
 
 def model_card(network: Network, settings: Settings, facts: TrainingFacts) -> dict[str, Any]:
