@@ -135,7 +135,8 @@ class _Loaded:
         self.other_sizes += entry.stated_size not in (None, decoded.size)
         self.decoded_bytes += decoded.pixels.width * decoded.pixels.height * 3
         boxes = np.clip(entry.labels[:, 1:], 0, 1)
-        usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # the built-in drops boxes without area as well
+        # The built-in drops boxes without area as well.
+        usable: npt.NDArray[np.bool_] = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         self.boxes += len(usable)
         self.without_area += len(usable) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
