@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ class Progress:
     kept_map: float = 0.0  # and their validation mAP
     patience_map: float = -1.0  # the validation mAP that early stopping wants exceeded
     epochs_without_gain: int = 0
+    validation_boxes: int = 0
+    epochs: list[dict[str, float]] = field(default_factory=list)  # the metrics of each that was validated
 
 
 @dataclass(frozen=True, slots=True)

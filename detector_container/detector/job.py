@@ -131,7 +131,7 @@ def _write_model(
     paths: ContainerPaths, training: Training, given: dict[str, str], origin: str, data: TrainingData
 ) -> None:
     network, settings = training.network, training.settings
-    LOG.info("the model has the weights of epoch %d, validation mAP %.4f", training.best_epoch, training.kept_map)
+    LOG.info("%s", training.kept)
     weights = as_ndarrays(training.best)
     export_model(paths.model, network, weights, settings, given, training.best_epoch, training.kept_map)
     facts = TrainingFacts(origin, data.labels, data.validation_labels, training.best_epoch, training.kept_map)

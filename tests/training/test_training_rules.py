@@ -66,6 +66,21 @@ def test_of_scores_that_few_boxes_do_not_tell_apart_the_later_is_kept() -> None:
     few = ScriptedTraining([0.80, 0.85, 0.83, 0.4], validation_boxes=20)  # .85 give or take .08
     few.run()
     assert (few.best_epoch, few.kept_map) == (2, 0.83)
+    assert few.kept == (
+        "the model has the weights of epoch 2, validation mAP 0.8300 (the greatest, 0.8500 of epoch 1, is within the"
+        " uncertainty of 20 boxes)"
+    )
+    many = ScriptedTraining([0.80, 0.85, 0.83])
+    many.run()
+    assert many.kept == "the model has the weights of epoch 1, validation mAP 0.8500"
+
+
+def test_the_metrics_of_each_epoch_are_noted_and_a_checkpoint_has_those_up_to_it() -> None:
+    training = ScriptedTraining([0.1, 0.5])
+    training.run()
+    losses = {"cross_entropy": 1.0, "smooth_l1": 0.5}
+    assert training.progress.epochs == [{"epoch": n, "validation_map": m} | losses for n, m in ((0, 0.1), (1, 0.5))]
+    assert [len(saved.progress.epochs) for saved in training.saved] == [1, 2]
 
 
 def test_a_checkpoint_after_each_epoch_holds_the_weights_kept_so_far() -> None:
