@@ -134,5 +134,12 @@ def _write_model(
     LOG.info("%s", training.kept)
     weights = as_ndarrays(training.best)
     export_model(paths.model, network, weights, settings, given, training.best_epoch, training.kept_map)
-    facts = TrainingFacts(origin, data.labels, data.validation_labels, training.best_epoch, training.kept_map)
+    facts = TrainingFacts(
+        origin,
+        data.labels,
+        data.validation_labels,
+        training.best_epoch,
+        training.kept_map,
+        training.progress.epochs,
+    )
     write_model_card(paths.model, network, settings, facts)

@@ -38,7 +38,7 @@ class TrainingFacts:
     validation: Labels
     best_epoch: int
     validation_map: float
-    epochs: Sequence[Mapping[str, float]] = ()  # the metrics of each epoch, where the training kept them
+    epochs: Sequence[Mapping[str, float]]  # the metrics of each that was validated
 
 
 def write_model_card(folder: Path, network: Network, settings: Settings, facts: TrainingFacts) -> None:
@@ -72,7 +72,7 @@ def model_card(network: Network, settings: Settings, facts: TrainingFacts) -> di
             "kept_epoch": facts.best_epoch,
             "validation_map": round(facts.validation_map, 6),
             "overlap_threshold": settings.overlap_threshold,
-            "epochs": [dict(metrics) for metrics in facts.epochs],
+            "epochs": [{name: round(value, 6) for name, value in metrics.items()} for metrics in facts.epochs],
         },
         "software": {
             "detector": detector.__version__,
