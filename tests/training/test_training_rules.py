@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import mxnet as mx
@@ -17,6 +18,7 @@ from detector.initial_weights import as_ndarrays, initial_weights
 from detector.networks import Network, build_network
 from detector.predictor import Predictor
 from detector.settings import Settings
+from detector.starting_point import StartingPoint
 from detector.training import Training
 from detector.training_graph import StepLoss, TrainingGraph
 
@@ -230,3 +232,14 @@ def test_an_epoch_resumed_half_way_has_the_batches_that_were_left(network: Netwo
     for ours, theirs in zip(rest, whole[2:], strict=True):
         for name in ("pictures", "classes", "offsets"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+
+
+def test_other_weights_or_another_preparation_of_pictures_are_another_start() -> None:
+    network = build_network("tiny", 128, 2)
+    start = StartingPoint(network, initial_weights(network, 0, {}), "drawn weights")
+    assert start.digest == replace(start, weights=initial_weights(network, 0, {})).digest
+    others = [
+        replace(start, weights=initial_weights(network, 1, {})),
+        replace(start, network=replace(network, mean=(0.0, 0.0, 0.0))),
+    ]
+    assert len({one.digest for one in (start, *others)}) == 3
