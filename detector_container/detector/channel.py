@@ -15,7 +15,7 @@ from PIL import Image
 from detector.channels.examples import MAX_UNUSABLE_SHARE, Entries, Example, Unusable
 from detector.channels.image_files import read_image_files
 from detector.channels.input_configuration import ChannelFormat, format_in
-from detector.channels.named_pipe import NamedPipe
+from detector.channels.named_pipe import NamedPipe, StoppedError
 from detector.channels.pipe_channels import read_piped_attributes, read_piped_records
 from detector.channels.record_files import read_record_files
 from detector.memory import available_memory
@@ -82,7 +82,7 @@ def load_channel(
 
     Raises InvalidInputError where more than a tenth is unusable, where nothing is there, where no box is left, where a
     class id is outside of 0..num_classes-1, where a label has more values than `label_width`, where a pipe brings more
-    than is kept, and as the readers do; StoppedError when `stop` says so while a pipe brings nothing.
+    than is kept, and as the readers do; StoppedError when `stop` says so, which is asked for each picture.
     """
     loaded = _Loaded(folder.name, int(PIPE_SHARE * available_memory()), label_width)
     with ExitStack() as stack:
@@ -90,6 +90,8 @@ def load_channel(
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         waiting: deque[tuple[Example | Unusable, Future[_Decoded]]] = deque()
         for entry in entries:
+            if stop():
+                raise StoppedError
             waiting.append((entry, pool.submit(_decoded, entry, largest_short_side)))
             if len(waiting) > _AHEAD * threads:
                 loaded.add(*waiting.popleft())
@@ -136,9 +138,9 @@ class _Loaded:
         self.decoded_bytes += decoded.pixels.width * decoded.pixels.height * 3
         boxes = np.clip(entry.labels[:, 1:], 0, 1)
         # The built-in drops boxes without area as well.
-        usable: npt.NDArray[np.bool_] = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        self.boxes += len(usable)
-        self.without_area += len(usable) - int(usable.sum())
+        usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        self.boxes += len(boxes)
+        self.without_area += len(boxes) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
         if self.decoded_bytes < CACHE_BYTES:
             self.samples.append(Sample(labels, entry.stored, decoded.pixels))

@@ -40,7 +40,7 @@ def run_job(
     """Load the channels, train until done or until `stop` says so, and, as the first host, write the model.
 
     `given` are the hyperparameters as they were sent, `formats` those of the channels (see channel_formats). Raises
-    InvalidInputError for data that can't be trained on, StoppedError when told to stop while waiting for them.
+    InvalidInputError for data that can't be trained on, StoppedError when told to stop while loading them.
     """
     start = starting_point(settings, paths.channel("pretrained"), paths.channel("model"))
     _refuse_different_starts(start.origin, peers)

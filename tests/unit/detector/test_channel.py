@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from detector.channel import Sample, load_channel
+from detector.channels.named_pipe import StoppedError
 from dropspot.errors import InvalidInputError
 from dropspot.recordio import frame
 from prep.recordio import packed_label
@@ -96,3 +97,11 @@ def test_a_cached_picture_from_a_file_can_still_be_read_as_it_came(tmp_path: Pat
 def test_a_cached_picture_from_a_pipe_says_that_only_its_pixels_are_kept() -> None:
     with pytest.raises(ValueError, match="only kept decoded"):
         Sample(np.empty((0, 5), np.float32), None, Image.new("RGB", (4, 4))).compressed  # noqa: B018 - it raises
+
+
+def test_loading_files_stops_at_the_next_record_when_told_to(tmp_path: Path) -> None:
+    folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 5)
+    told = iter([False, False, True])
+    with pytest.raises(StoppedError):
+        load_channel(folder, num_classes=2, largest_short_side=40, threads=2, stop=lambda: next(told))
+    assert next(told, None) is None
