@@ -92,7 +92,7 @@ def _read_json(path: Path) -> Any:
 def _fail(path: Path, sentence: str) -> int:
     LOG.error("%s", sentence)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(sentence[:_FAILURE_CHARACTERS])
+    path.write_text(sentence[:_FAILURE_CHARACTERS], encoding="utf-8", errors="backslashreplace")
     return 1
 
 
