@@ -41,12 +41,14 @@ class Hyperparameter:
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         raise ValueError(text)
     return int(text)
 
 
 def _number(text: str) -> float:
+    if "_" in text or not text.isascii():  # Python's own spellings
+        raise ValueError(text)
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -90,13 +92,14 @@ def _anything(_: Value) -> bool:
 
 
 def _epochs_list(value: Value) -> bool:
-    return value == "" or re.fullmatch(r"\s*[1-9]\d*(\s*,\s*[1-9]\d*)*\s*", str(value)) is not None
+    return value == "" or re.fullmatch(r"\s*[1-9][0-9]*(\s*,\s*[1-9][0-9]*)*\s*", str(value)) is not None
 
 
 _BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
 _EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
 # The documentation knows no upper end for these; beyond this one nothing would ever end or fit.
 _MOST = 100_000
+_MOST_CLASSES = 10_000
 _SMALLEST_VGG_16 = 268  # from here on its last map's 3x3 kernel fits the map before it
 _UNIT_OPEN_LEFT = "must be a number above 0 and at most 1"
 _UNIT_OPEN = "must be a number between 0 and 1, both excluded"
@@ -104,7 +107,7 @@ _UNIT_OPEN = "must be a number between 0 and 1, both excluded"
 BUILT_IN: dict[str, Hyperparameter] = {
     row.name: row
     for row in (
-        _int("num_classes", 1),
+        _int("num_classes", 1, None, _MOST_CLASSES),
         _int("num_training_samples", 1),
         _choice("base_network", _BUILT_IN_NETWORKS, "vgg-16"),
         _int("use_pretrained_model", 0, 1, 1),

@@ -6,6 +6,12 @@ from dropspot.hyperparameters import defaults, over_recipe, parse, recipe, table
 # Columns: name, a value at the edge of the documented range, one beyond it.
 EDGES = [
     ("num_classes", "1", "0"),
+    ("num_classes", "10000", "10001"),
+    ("epochs", "+10", "1_0"),
+    ("epochs", " 10 ", "١٠"),  # Arabic digits
+    ("learning_rate", "1e-3", "0.000_1"),
+    ("learning_rate", "0.1", "0.１"),  # a fullwidth digit
+    ("lr_scheduler_step", "10, 20", "1０"),
     ("epochs", "1", "0"),
     ("mini_batch_size", "1", "-1"),
     ("image_shape", "300", "299"),
