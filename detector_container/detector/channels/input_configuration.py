@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.channels.image_files import annotation_folder, pictures_in
+from detector.channels.record_files import record_files
 from dropspot.errors import InvalidInputError
 
 SIDES = ("train", "validation")
@@ -78,7 +79,7 @@ def channel_formats(path: Path) -> dict[str, ChannelFormat | None]:
 
 def format_in(folder: Path) -> ChannelFormat:
     """Return the format of the files in a channel's folder; raise InvalidInputError where there is none to read."""
-    if any(folder.glob("**/*.rec")):
+    if record_files(folder):
         return ChannelFormat.RECORD_FILES
     documents = annotation_folder(folder)
     if not pictures_in(folder):

@@ -105,3 +105,13 @@ def test_loading_files_stops_at_the_next_record_when_told_to(tmp_path: Path) -> 
     with pytest.raises(StoppedError):
         load_channel(folder, num_classes=2, largest_short_side=40, threads=2, stop=lambda: next(told))
     assert next(told, None) is None
+
+
+def test_hidden_files_and_folders_are_no_records(tmp_path: Path) -> None:
+    folder = channel(tmp_path, (jpeg(), (BOX,)))
+    (folder / "._train.rec").write_bytes(b"what a Mac leaves beside a file")
+    (folder / "folder.rec").mkdir()
+    assert len(load(folder)) == 1
+    (folder / "train.rec").unlink()
+    with pytest.raises(InvalidInputError, match=r"channel train has no \.rec file and no picture"):
+        load(folder)
