@@ -8,10 +8,10 @@ EDGES = [
     ("num_classes", "1", "0"),
     ("num_classes", "10000", "10001"),
     ("epochs", "+10", "1_0"),
-    ("epochs", " 10 ", "١٠"),  # Arabic digits
+    ("epochs", " 10 ", "\u0661\u0660"),  # Arabic digits
     ("learning_rate", "1e-3", "0.000_1"),
-    ("learning_rate", "0.1", "0.１"),  # a fullwidth digit
-    ("lr_scheduler_step", "10, 20", "1０"),
+    ("learning_rate", "0.1", "0.\uff11"),  # a fullwidth digit
+    ("lr_scheduler_step", "10, 20", "1\uff10"),
     ("epochs", "1", "0"),
     ("mini_batch_size", "1", "-1"),
     ("image_shape", "300", "299"),
