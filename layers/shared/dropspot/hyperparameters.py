@@ -137,6 +137,9 @@ EXTENSIONS: dict[str, Hyperparameter] = {
     for row in (
         _choice("base_network", _EXTENDED_NETWORKS, "vgg-16"),
         _int("image_shape", 128, 300, 2048),
+        # A search's documented range begins at 0.
+        _float("momentum", "must be a number from 0 to 1", lambda v: 0 <= v <= 1, 0.9),
+        _float("weight_decay", "must be a number from 0 to below 1", lambda v: 0 <= v < 1, 0.0005),
         _choice("schedule", ("step", "cosine"), "step"),
         _int("warmup_steps", 0, 0),
         _float("clip_gradient", "must be 0 (off) or a number above it", lambda v: v >= 0, 0.0),

@@ -44,8 +44,8 @@ OUT_OF_RANGE = {
     "lr_scheduler_step": ("0", "10;20", "10,,20", "e10"),
     "lr_scheduler_factor": ("0", "1", "nan"),
     "optimizer": ("lion", "SGD", ""),
-    "momentum": ("0", "1.5", "none"),
-    "weight_decay": ("0", "1", "-0.0005"),
+    "momentum": ("-0.1", "1.5", "none"),
+    "weight_decay": ("1", "-0.0005"),
     "overlap_threshold": ("0", "1.01", "half"),
     "nms_threshold": ("0", "1.01", "-0.45"),
     "freeze_layer_pattern": ("(", "[a-", "*"),
@@ -70,6 +70,11 @@ OUT_OF_RANGE = {
 def test_a_value_out_of_range_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidInputError, match=rf"\bhyperparameter {name} is "):
         Settings.from_strings(GIVEN | {name: value})
+
+
+def test_a_search_may_begin_at_no_momentum_and_no_decay() -> None:
+    settings = Settings.from_strings(GIVEN | {"momentum": "0", "weight_decay": "0.0"})
+    assert (settings.momentum, settings.weight_decay) == (0, 0)
 
 
 def test_no_hyperparameter_is_missing_here() -> None:
