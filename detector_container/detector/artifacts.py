@@ -1,10 +1,12 @@
 """The files of a trained model: what they are called and what `detector.json` says. Shared by training and serving."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from detector.anchors import AnchorLevel
+from dropspot.errors import TransientError
 
 SCHEMA = "dropspot/detector/1"
 
@@ -37,7 +39,8 @@ class Description:
     anchors: tuple[AnchorLevel, ...] = ()  # by map, fine to coarse; models of earlier versions don't say
 
     def write(self, folder: Path) -> None:
-        (folder / DESCRIPTION).write_text(json.dumps({"schema": SCHEMA} | asdict(self), indent=1) + "\n")
+        """Write the description beside the model's other files; raise TransientError as `write_artifact`."""
+        write_artifact(folder / DESCRIPTION, (json.dumps({"schema": SCHEMA} | asdict(self), indent=1) + "\n").encode())
 
     @classmethod
     def read(cls, folder: Path) -> "Description":
@@ -60,3 +63,14 @@ class Description:
             for level in values.get("anchors", ())
         )
         return cls(**values)
+
+
+def write_artifact(path: Path, content: bytes) -> None:
+    """Write a file of a model, to the disk itself; raise TransientError where it can't be, as on a full disk."""
+    try:
+        with path.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise TransientError(f"the model cannot be written to {path}: {error.strerror or error}") from error

@@ -15,7 +15,7 @@ from PIL import Image
 from detector.channels.examples import MAX_UNUSABLE_SHARE, Entries, Example, Unusable
 from detector.channels.image_files import read_image_files
 from detector.channels.input_configuration import ChannelFormat, format_in
-from detector.channels.named_pipe import NamedPipe
+from detector.channels.named_pipe import NamedPipe, StoppedError
 from detector.channels.pipe_channels import read_piped_attributes, read_piped_records
 from detector.channels.record_files import read_record_files
 from detector.memory import available_memory
@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 
 CACHE_BYTES = 1 << 30  # decoded pictures beyond this are decoded at each use
 PIPE_SHARE = 0.5  # of the memory available before: what a pipe's compressed pictures may take beyond CACHE_BYTES
+_OUTSIDE = 0.05  # of a side: how far beyond the picture a box may reach and still be cut to it
 _AHEAD = 4  # pictures per thread that are read but not decoded yet
 
 
@@ -74,13 +75,14 @@ def load_channel(
     """Return the channel's samples in their order, whichever format they come in.
 
     `folder` is where the channel's files are or, for a format that comes through a pipe, would be; without a format the
-    files decide it. What can't be read is counted, logged and left out. Pictures are kept decoded up to CACHE_BYTES,
+    files decide it. What can't be read, or has boxes far outside its picture, is counted, logged and left out; so are
+    single boxes without area. Pictures are kept decoded up to CACHE_BYTES,
     shrunk to `largest_short_side`. Beyond that, those in files are read again at each use; those from a pipe are kept
     compressed, since it brings them once, up to PIPE_SHARE of the memory available at the beginning.
 
     Raises InvalidInputError where more than a tenth is unusable, where nothing is there, where no box is left, where a
     class id is outside of 0..num_classes-1, where a label has more values than `label_width`, where a pipe brings more
-    than is kept, and as the readers do; StoppedError when `stop` says so while a pipe brings nothing.
+    than is kept, and as the readers do; StoppedError when `stop` says so, which is asked for each picture.
     """
     loaded = _Loaded(folder.name, int(PIPE_SHARE * available_memory()), label_width)
     with ExitStack() as stack:
@@ -88,6 +90,8 @@ def load_channel(
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         waiting: deque[tuple[Example | Unusable, Future[_Decoded]]] = deque()
         for entry in entries:
+            if stop():
+                raise StoppedError
             waiting.append((entry, pool.submit(_decoded, entry, largest_short_side)))
             if len(waiting) > _AHEAD * threads:
                 loaded.add(*waiting.popleft())
@@ -119,6 +123,8 @@ class _Loaded:
     decoded_bytes: int = 0
     piped_bytes: int = 0
     other_sizes: int = 0
+    boxes: int = 0
+    without_area: int = 0
 
     def add(self, entry: Example | Unusable, future: "Future[_Decoded]") -> None:
         decoded = future.result()
@@ -131,7 +137,10 @@ class _Loaded:
         self.other_sizes += entry.stated_size not in (None, decoded.size)
         self.decoded_bytes += decoded.pixels.width * decoded.pixels.height * 3
         boxes = np.clip(entry.labels[:, 1:], 0, 1)
-        usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # the built-in drops boxes without area as well
+        # The built-in drops boxes without area as well.
+        usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        self.boxes += len(boxes)
+        self.without_area += len(boxes) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
         if self.decoded_bytes < CACHE_BYTES:
             self.samples.append(Sample(labels, entry.stored, decoded.pixels))
@@ -159,6 +168,10 @@ class _Loaded:
                 "channel %s: %d pictures have another size than their image_size, which their boxes are divided by",
                 self.channel,
                 self.other_sizes,
+            )
+        if self.without_area:
+            LOG.warning(
+                "channel %s: %d of %d boxes have no area and are left out", self.channel, self.without_area, self.boxes
             )
         classes = np.concatenate([sample.labels[:, 0] for sample in self.samples])
         if len(classes) == 0:
@@ -203,6 +216,9 @@ def _entries(folder: Path, channel_format: ChannelFormat, stop: Callable[[], boo
 def _decoded(entry: Example | Unusable, largest_short_side: int) -> _Decoded:
     if isinstance(entry, Unusable):
         return _Decoded(None, problem=entry.reason)
+    coordinates = entry.labels[:, 1:]
+    if (coordinates < -_OUTSIDE).any() or (coordinates > 1 + _OUTSIDE).any():
+        return _Decoded(None, problem="its coordinates are not fractions")
     try:
         picture = read_picture(entry.picture)
     except InvalidInputError as error:

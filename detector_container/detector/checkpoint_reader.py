@@ -123,6 +123,8 @@ def _read_legacy(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
 def _tensors(state: dict[str, _Tensor], storage: Callable[[str, str], npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     tensors = {}
     for name, tensor in state.items():
+        if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0:
+            raise CheckpointError(f"{name} has a negative offset, shape or stride")
         numbers = storage(*tensor.storage)
         last = tensor.offset + sum(
             (size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True)

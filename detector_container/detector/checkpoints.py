@@ -12,14 +12,13 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from detector.channel import Sample
 from detector.settings import Settings
 from dropspot.errors import TransientError
 
@@ -51,6 +50,8 @@ class Progress:
     kept_map: float = 0.0  # and their validation mAP
     patience_map: float = -1.0  # the validation mAP that early stopping wants exceeded
     epochs_without_gain: int = 0
+    validation_boxes: int = 0
+    epochs: list[dict[str, float]] = field(default_factory=list)  # the metrics of each that was validated
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,21 @@ class Checkpoint:
         return self.progress.epoch
 
 
-def identity(settings: Settings, samples: Sequence[Sample], anchors: Array, hosts: int = 1) -> str:
-    """Return what a checkpoint must have been made with to be resumed: the same settings, labels, anchors and hosts.
+def identity(
+    settings: Settings, start: str, train: Sequence[Array], validation: Sequence[Array], anchors: Array, hosts: int = 1
+) -> str:
+    """Return what a checkpoint must have been made with to be resumed: the same in all of this.
 
-    Labels tell data sets apart at no cost: as fractions of their pictures' sides, no two sets' are alike.
+    `start` tells the weights that the training starts from (see StartingPoint.digest), `train` and `validation` have
+    the labels of each picture. Those tell data sets apart at no cost: as fractions of their pictures' sides, no two
+    sets' are alike.
     """
-    digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode())
-    for sample in samples:
-        labels = np.ascontiguousarray(sample.labels, np.float32)
-        digest.update(str(len(labels)).encode() + labels.tobytes())
+    digest = hashlib.sha256(json.dumps([asdict(settings), start], sort_keys=True).encode())
+    for side in (train, validation):
+        digest.update(f"{len(side)} pictures".encode())
+        for rows in side:
+            labels = np.ascontiguousarray(rows, np.float32)
+            digest.update(str(len(labels)).encode() + labels.tobytes())
     digest.update(np.ascontiguousarray(anchors, np.float32).tobytes())
     if hosts > 1:  # an epoch then has fewer, larger steps
         digest.update(f"{hosts} hosts".encode())
@@ -128,7 +135,10 @@ def read_checkpoint(folder: Path, made_with: str) -> Checkpoint | None:
             continue
         checkpoint = _read(archive, made_with)
         if checkpoint is None:
-            LOG.warning("checkpoint %s was made with other hyperparameters or labels and is not used", path)
+            LOG.warning(
+                "checkpoint %s was made with other hyperparameters or labels, or from other weights, and is not used",
+                path,
+            )
             continue
         return checkpoint
     return None

@@ -40,7 +40,7 @@ def run_job(
     """Load the channels, train until done or until `stop` says so, and, as the first host, write the model.
 
     `given` are the hyperparameters as they were sent, `formats` those of the channels (see channel_formats). Raises
-    InvalidInputError for data that can't be trained on, StoppedError when told to stop while waiting for them.
+    InvalidInputError for data that can't be trained on, StoppedError when told to stop while loading them.
     """
     start = starting_point(settings, paths.channel("pretrained"), paths.channel("model"))
     _refuse_different_starts(start.origin, peers)
@@ -86,7 +86,7 @@ def run_job(
         LOG.info("training on %d hosts, this one with %s", peers.count, ", ".join(map(str, devices)))
     if peers.count > 1 and given.get("kv_store") == "dist_async":
         LOG.warning("hyperparameter kv_store is dist_async: the hosts keep in step all the same, as with dist_sync")
-    made_with = identity(settings, data.samples, anchors, peers.count)
+    made_with = identity(settings, start.digest, data.labels, data.validation_labels, anchors, peers.count)
     training = Training(
         network=network,
         settings=settings,
@@ -131,8 +131,15 @@ def _write_model(
     paths: ContainerPaths, training: Training, given: dict[str, str], origin: str, data: TrainingData
 ) -> None:
     network, settings = training.network, training.settings
-    LOG.info("the model has the weights of epoch %d, validation mAP %.4f", training.best_epoch, training.kept_map)
+    LOG.info("%s", training.kept)
     weights = as_ndarrays(training.best)
     export_model(paths.model, network, weights, settings, given, training.best_epoch, training.kept_map)
-    facts = TrainingFacts(origin, data.labels, data.validation_labels, training.best_epoch, training.kept_map)
+    facts = TrainingFacts(
+        origin,
+        data.labels,
+        data.validation_labels,
+        training.best_epoch,
+        training.kept_map,
+        training.progress.epochs,
+    )
     write_model_card(paths.model, network, settings, facts)

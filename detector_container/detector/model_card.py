@@ -38,13 +38,13 @@ class TrainingFacts:
     validation: Labels
     best_epoch: int
     validation_map: float
-    epochs: Sequence[Mapping[str, float]] = ()  # the metrics of each epoch, where the training kept them
+    epochs: Sequence[Mapping[str, float]]  # the metrics of each that was validated
 
 
 def write_model_card(folder: Path, network: Network, settings: Settings, facts: TrainingFacts) -> None:
-    """Write the card beside the model's other artifacts."""
+    """Write the card beside the model's other artifacts; raise TransientError where it can't be written."""
     card = json.dumps(model_card(network, settings, facts), indent=1) + "\n"
-    (folder / artifacts.CARD).write_text(card)
+    artifacts.write_artifact(folder / artifacts.CARD, card.encode())
 
 
 def model_card(network: Network, settings: Settings, facts: TrainingFacts) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def model_card(network: Network, settings: Settings, facts: TrainingFacts) -> di
             "kept_epoch": facts.best_epoch,
             "validation_map": round(facts.validation_map, 6),
             "overlap_threshold": settings.overlap_threshold,
-            "epochs": [dict(metrics) for metrics in facts.epochs],
+            "epochs": [{name: round(value, 6) for name, value in metrics.items()} for metrics in facts.epochs],
         },
         "software": {
             "detector": detector.__version__,

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
+from detector.artifacts import write_artifact
+
 OPSET = 17
 _IR_VERSION = 8
 Array = npt.NDArray[np.float32]
@@ -51,8 +53,11 @@ class _Node:
 def write_onnx(
     path: Path, symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outputs: tuple[str, ...]
 ) -> None:
-    """Write `symbol` (input `data`: any number of pictures (3, side, side)) with its outputs under the given names."""
-    path.write_bytes(onnx_model(symbol, weights, side, outputs).SerializeToString())
+    """Write `symbol` (input `data`: any number of pictures (3, side, side)) with its outputs under the given names.
+
+    Raises TransientError where that is impossible, as on a full disk.
+    """
+    write_artifact(path, onnx_model(symbol, weights, side, outputs).SerializeToString())
 
 
 def onnx_model(symbol: mx.sym.Symbol, weights: dict[str, Array], side: int, outputs: tuple[str, ...]) -> ModelProto:

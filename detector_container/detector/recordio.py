@@ -43,4 +43,7 @@ def parse_record(payload: bytes) -> Record:
     labels = values[header:].reshape(-1, width)[:, :5].astype(np.float32)
     if not np.isfinite(labels).all():
         raise LabelError("a record's label is not a finite number")
+    classes = labels[:, 0]
+    if (fractional := classes[classes != np.trunc(classes)]).size:
+        raise LabelError(f"a record's label has class id {fractional[0]:g}, which is no whole number")
     return Record(labels, payload[end:], count)

@@ -59,10 +59,8 @@ class Settings:
             if name not in typed:
                 raise InvalidInputError(f"hyperparameter {name} is required and was not given")
         if typed.get("base_network") == "auto":
-            recipe = hyperparameters.recipe("detector", int(typed["num_training_samples"]))
-            typed = hyperparameters.parse(
-                recipe | {n: v for n, v in values.items() if n != "base_network"}, extensions=True
-            )
+            chosen = hyperparameters.over_recipe(values, "detector", int(typed["num_training_samples"]))
+            typed = hyperparameters.parse(chosen, extensions=True)
         complete = hyperparameters.defaults(extensions=True) | typed
         hyperparameters.refuse_combinations(complete)
         return cls(**{field.name: complete[field.name] for field in fields(cls)})  # type: ignore[arg-type]

@@ -1,7 +1,10 @@
 """What a training starts from: an earlier model, ImageNet weights, or nothing but drawn numbers."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from detector.anchors import with_shapes_of
 from detector.initial_weights import InitialWeights, initial_weights
@@ -22,6 +25,14 @@ class StartingPoint:
     weights: InitialWeights
     origin: str  # where the weights come from, for the log and the model card
     knows_anchors: bool = False  # the weights answer for the network's anchors, and for no others
+
+    @property
+    def digest(self) -> str:
+        """Tell this start from others: by all of its weights, and by how pictures are prepared for them."""
+        digest = hashlib.sha256(repr((self.network.mean, self.network.deviation)).encode())
+        for name, values in sorted((self.weights.parameters | self.weights.statistics).items()):
+            digest.update(name.encode() + np.ascontiguousarray(values, np.float32).tobytes())
+        return digest.hexdigest()
 
 
 def starting_point(settings: Settings, pretrained: Path, model: Path) -> StartingPoint:

@@ -27,7 +27,7 @@ def main() -> int:
     """Train as the configuration below the root says; exit code 1 and a sentence in `output/failure` where it can't.
 
     SIGTERM ends the training before its next step: the best weights so far are written and the exit code is 0, as a
-    job that is stopped keeps its model. While a channel's pipe is being read there are none yet, and none are written.
+    job that is stopped keeps its model. While the channels are being loaded there are none yet, and none are written.
     """
     log_format = "[%(asctime)s %(levelname)s %(process)d] %(message)s"
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=log_format)
@@ -49,7 +49,7 @@ def main() -> int:
             run_job(paths, settings, given, formats, stop.is_set, peers)
         code = 0
     except StoppedError:
-        LOG.info("told to stop while waiting for the data: there is no model")
+        LOG.info("told to stop while loading the data: there is no model")
         code = 0
     except (DropspotError, OSError) as error:
         code = _fail(paths.failure, str(error))
@@ -94,7 +94,7 @@ def _read_json(path: Path) -> Any:
 def _fail(path: Path, sentence: str) -> int:
     LOG.error("%s", sentence)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(sentence[:_FAILURE_CHARACTERS])
+    path.write_text(sentence[:_FAILURE_CHARACTERS], encoding="utf-8", errors="backslashreplace")
     return 1
 
 

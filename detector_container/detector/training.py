@@ -59,6 +59,19 @@ class Training:
         """The validation mAP of the weights that are kept."""
         return self.progress.kept_map
 
+    @property
+    def kept(self) -> str:
+        """Say which epoch's weights are kept and, where its validation mAP isn't the greatest, why."""
+        progress = self.progress
+        sentence = f"the model has the weights of epoch {progress.best_epoch}, validation mAP {progress.kept_map:.4f}"
+        if progress.kept_map >= progress.best_map:
+            return sentence
+        greatest = next(one for one in progress.epochs if one["validation_map"] == progress.best_map)
+        return (
+            f"{sentence} (the greatest, {progress.best_map:.4f} of epoch {greatest['epoch']}, is within the"
+            f" uncertainty of {progress.validation_boxes} boxes)"
+        )
+
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on where a checkpoint was written, to the result that the training would have had uninterrupted."""
         self.graph.restore(checkpoint.state)
@@ -196,6 +209,12 @@ class Training:
     def _judge(self, score: float, boxes: int, weights: dict[str, mx.nd.NDArray]) -> None:
         """Keep the epoch's weights if they are to be kept, count towards early stopping, and go on to the next."""
         progress, settings = self.progress, self.settings
+        metrics: dict[str, float] = {"epoch": progress.epoch, "validation_map": score}
+        if progress.finite_steps:
+            metrics["cross_entropy"] = progress.cross_entropy / progress.finite_steps
+            metrics["smooth_l1"] = progress.smooth_l1 / progress.finite_steps
+        progress.epochs = [*progress.epochs, metrics]  # a checkpoint may hold the list before
+        progress.validation_boxes = boxes
         progress.best_map = max(progress.best_map, score)
         if score >= progress.best_map - standard_error(progress.best_map, boxes):
             self._keep(progress.epoch, score, weights)

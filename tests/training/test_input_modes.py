@@ -60,5 +60,5 @@ def test_sigterm_is_heard_while_a_pipe_brings_nothing(training_root: TrainingRoo
         log, _ = process.communicate(timeout=30)
         assert process.returncode == 0, log
         assert time.monotonic() - asked < 5
-    assert "told to stop while waiting for the data" in log
+    assert "told to stop while loading the data" in log
     assert not (training_root.folder / "output" / "failure").exists()

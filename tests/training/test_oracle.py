@@ -133,7 +133,7 @@ def test_decoding_and_suppression(threshold: float, topk: int) -> None:
     for place, default in enumerate(ANCHORS):
         class_id = int(probabilities[place, 1:].argmax())
         score = float(probabilities[place, class_id + 1])
-        if score > SCORE_FLOOR:
+        if score >= SCORE_FLOOR:
             box = naive_ssd.moved(tuple(map(float, default)), [float(value) for value in offsets[0, place]])
             rows.append((class_id, score, box))
     rows = sorted(rows, key=lambda row: -row[1])[:topk]

@@ -75,6 +75,14 @@ def test_the_artifacts_have_the_built_in_algorithms_names(trained: Trained) -> N
     assert "the model has the weights of epoch" in trained.log
 
 
+def test_the_model_card_has_every_epochs_metrics(trained: Trained) -> None:
+    epochs = json.loads((trained.model / "model_card.json").read_text())["evaluation"]["epochs"]
+    assert [one["epoch"] for one in epochs] == list(range(12))
+    told = [float(score) for _, score in MAP.findall(trained.log)]
+    assert [one["validation_map"] for one in epochs] == pytest.approx(told, abs=1e-5)
+    assert all(one["cross_entropy"] > 0 and one["smooth_l1"] > 0 for one in epochs)
+
+
 def test_sigterm_leaves_a_model_soon_and_the_job_can_go_on(training_root: TrainingRoot) -> None:
     training_root.write({"epochs": "500"})
     with training_root.start() as process:

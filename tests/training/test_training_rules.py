@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import mxnet as mx
@@ -17,6 +18,7 @@ from detector.initial_weights import as_ndarrays, initial_weights
 from detector.networks import Network, build_network
 from detector.predictor import Predictor
 from detector.settings import Settings
+from detector.starting_point import StartingPoint
 from detector.training import Training
 from detector.training_graph import StepLoss, TrainingGraph
 
@@ -66,6 +68,21 @@ def test_of_scores_that_few_boxes_do_not_tell_apart_the_later_is_kept() -> None:
     few = ScriptedTraining([0.80, 0.85, 0.83, 0.4], validation_boxes=20)  # .85 give or take .08
     few.run()
     assert (few.best_epoch, few.kept_map) == (2, 0.83)
+    assert few.kept == (
+        "the model has the weights of epoch 2, validation mAP 0.8300 (the greatest, 0.8500 of epoch 1, is within the"
+        " uncertainty of 20 boxes)"
+    )
+    many = ScriptedTraining([0.80, 0.85, 0.83])
+    many.run()
+    assert many.kept == "the model has the weights of epoch 1, validation mAP 0.8500"
+
+
+def test_the_metrics_of_each_epoch_are_noted_and_a_checkpoint_has_those_up_to_it() -> None:
+    training = ScriptedTraining([0.1, 0.5])
+    training.run()
+    losses = {"cross_entropy": 1.0, "smooth_l1": 0.5}
+    assert training.progress.epochs == [{"epoch": n, "validation_map": m} | losses for n, m in ((0, 0.1), (1, 0.5))]
+    assert [len(saved.progress.epochs) for saved in training.saved] == [1, 2]
 
 
 def test_a_checkpoint_after_each_epoch_holds_the_weights_kept_so_far() -> None:
@@ -215,3 +232,14 @@ def test_an_epoch_resumed_half_way_has_the_batches_that_were_left(network: Netwo
     for ours, theirs in zip(rest, whole[2:], strict=True):
         for name in ("pictures", "classes", "offsets"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+
+
+def test_other_weights_or_another_preparation_of_pictures_are_another_start() -> None:
+    network = build_network("tiny", 128, 2)
+    start = StartingPoint(network, initial_weights(network, 0, {}), "drawn weights")
+    assert start.digest == replace(start, weights=initial_weights(network, 0, {})).digest
+    others = [
+        replace(start, weights=initial_weights(network, 1, {})),
+        replace(start, network=replace(network, mean=(0.0, 0.0, 0.0))),
+    ]
+    assert len({one.digest for one in (start, *others)}) == 3

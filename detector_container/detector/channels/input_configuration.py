@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from detector.channels.image_files import annotation_folder, pictures_in
+from detector.channels.record_files import record_files
 from dropspot.errors import InvalidInputError
 
 SIDES = ("train", "validation")
+_WEIGHTS = ("model", "pretrained")  # channels of whole files
 RECORDIO_TYPE = "application/x-recordio"
 IMAGE_TYPES = ("image/jpeg", "image/png", "application/x-image")
 _MODES = ("File", "FastFile", "Pipe")  # SageMaker writes File for FastFile too; both are folders
@@ -53,7 +55,8 @@ def channel_formats(path: Path) -> dict[str, ChannelFormat | None]:
     """Return the formats of the channels train and validation; None leaves one to its folder (see `format_in`).
 
     Raises InvalidInputError for a channel that the job hasn't got, and for a combination of content type, input mode
-    and record wrapper that the algorithm doesn't read. Other channels are not looked at.
+    and record wrapper that the algorithm doesn't read. Of the channels of weights the input mode alone is looked at,
+    of others nothing.
     """
     if not path.is_file():
         return dict.fromkeys(SIDES)
@@ -63,6 +66,9 @@ def channel_formats(path: Path) -> dict[str, ChannelFormat | None]:
         raise InvalidInputError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(document, dict) or not all(isinstance(value, dict) for value in document.values()):
         raise InvalidInputError(f"{path.name} is not an object of channels")
+    for name in _WEIGHTS:
+        if document.get(name, {}).get("TrainingInputMode") == "Pipe":
+            raise InvalidInputError(f"channel {name} has input mode Pipe: state File for it")
     formats = {side: _format(_channel(document, side), document) for side in SIDES}
     types = {side: _channel(document, side).content_type for side in SIDES}
     if len(set(types.values()) - {""}) > 1:
@@ -73,7 +79,7 @@ def channel_formats(path: Path) -> dict[str, ChannelFormat | None]:
 
 def format_in(folder: Path) -> ChannelFormat:
     """Return the format of the files in a channel's folder; raise InvalidInputError where there is none to read."""
-    if any(folder.glob("**/*.rec")):
+    if record_files(folder):
         return ChannelFormat.RECORD_FILES
     documents = annotation_folder(folder)
     if not pictures_in(folder):

@@ -10,13 +10,18 @@ from dropspot.errors import InvalidInputError
 from dropspot.recordio import FramingError, read_payload
 
 
+def record_files(folder: Path) -> list[Path]:
+    """Return a channel's RecordIO files in the order of their names, without folders and hidden files."""
+    return sorted(path for path in folder.glob("**/*.rec") if path.is_file() and not path.name.startswith("."))
+
+
 def read_record_files(folder: Path) -> Entries:
     """Yield the records of the channel's .rec files in the order of the files' names.
 
     A file is read up to where its framing breaks. Raises InvalidInputError where there is no such file or no record,
     and where more of a file than may be left out lies behind such a place: how many records that was can't be known.
     """
-    files = sorted(folder.glob("**/*.rec"))
+    files = record_files(folder)
     if not files:
         raise InvalidInputError(f"channel {folder.name} has no .rec file")
     number = 0

@@ -41,12 +41,14 @@ class Hyperparameter:
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         raise ValueError(text)
     return int(text)
 
 
 def _number(text: str) -> float:
+    if "_" in text or not text.isascii():  # Python's own spellings
+        raise ValueError(text)
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -90,20 +92,22 @@ def _anything(_: Value) -> bool:
 
 
 def _epochs_list(value: Value) -> bool:
-    return value == "" or re.fullmatch(r"\s*[1-9]\d*(\s*,\s*[1-9]\d*)*\s*", str(value)) is not None
+    return value == "" or re.fullmatch(r"\s*[1-9][0-9]*(\s*,\s*[1-9][0-9]*)*\s*", str(value)) is not None
 
 
 _BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
 _EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
 # The documentation knows no upper end for these; beyond this one nothing would ever end or fit.
 _MOST = 100_000
+_MOST_CLASSES = 10_000
+_SMALLEST_VGG_16 = 268  # from here on its last map's 3x3 kernel fits the map before it
 _UNIT_OPEN_LEFT = "must be a number above 0 and at most 1"
 _UNIT_OPEN = "must be a number between 0 and 1, both excluded"
 
 BUILT_IN: dict[str, Hyperparameter] = {
     row.name: row
     for row in (
-        _int("num_classes", 1),
+        _int("num_classes", 1, None, _MOST_CLASSES),
         _int("num_training_samples", 1),
         _choice("base_network", _BUILT_IN_NETWORKS, "vgg-16"),
         _int("use_pretrained_model", 0, 1, 1),
@@ -133,6 +137,9 @@ EXTENSIONS: dict[str, Hyperparameter] = {
     for row in (
         _choice("base_network", _EXTENDED_NETWORKS, "vgg-16"),
         _int("image_shape", 128, 300, 2048),
+        # A search's documented range begins at 0.
+        _float("momentum", "must be a number from 0 to 1", lambda v: 0 <= v <= 1, 0.9),
+        _float("weight_decay", "must be a number from 0 to below 1", lambda v: 0 <= v < 1, 0.0005),
         _choice("schedule", ("step", "cosine"), "step"),
         _int("warmup_steps", 0, 0),
         _float("clip_gradient", "must be 0 (off) or a number above it", lambda v: v >= 0, 0.0),
@@ -168,6 +175,9 @@ def refuse_combinations(values: Mapping[str, Value]) -> None:
             f"hyperparameter anchors is fitted: {values['base_network']} has the built-in algorithm's anchors, which"
             " only standard leaves as they are"
         )
+    side = values.get("image_shape")
+    if values.get("base_network") == "vgg-16" and side is not None and int(side) < _SMALLEST_VGG_16:
+        raise InvalidInputError(f"hyperparameter image_shape is {side}: vgg-16 needs at least {_SMALLEST_VGG_16}")
 
 
 def defaults(*, extensions: bool) -> dict[str, Value]:
@@ -222,3 +232,17 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
         "learning_rate": "0.001",
         "weight_decay": "0.0001",
     }
+
+
+def over_recipe(given: Mapping[str, str], algorithm: str, num_training_samples: int) -> dict[str, str]:
+    """Return what is given over the recipe for its `base_network`.
+
+    The recipe freezes nothing where `use_pretrained_model` is given as 0: those layers would stay as they are drawn.
+    Raises InvalidInputError where that is no 0 or 1.
+    """
+    network = given.get("base_network", "auto")
+    chosen = recipe(algorithm, num_training_samples, network)
+    pretrained = BUILT_IN["use_pretrained_model"]
+    if pretrained.name in given and not pretrained.parse(given[pretrained.name]):
+        chosen.pop("freeze_layer_pattern", None)
+    return chosen | {name: value for name, value in given.items() if (name, value) != ("base_network", "auto")}

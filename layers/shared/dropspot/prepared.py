@@ -38,10 +38,7 @@ class Prepared:
 
 def hyperparameters_for(plan: TrainingPlan, prepared: Prepared, algorithm: str) -> dict[str, str]:
     """Return the hyperparameters as SageMaker sends them: the plan over the recipe, and what the data decides."""
-    network = plan.hyperparameters.get("base_network", "auto")
-    chosen = hyperparameters.recipe(algorithm, prepared.samples, network) | {
-        name: value for name, value in plan.hyperparameters.items() if (name, value) != ("base_network", "auto")
-    }
+    chosen = hyperparameters.over_recipe(plan.hyperparameters, algorithm, prepared.samples)
     if plan.instance.count > 1:
         # Every machine takes a whole mini-batch of its own, and they agree on the weights after each.
         chosen = {"kv_store": "dist_sync"} | chosen

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from detector.channel import Sample, load_channel
+from detector.channels.named_pipe import StoppedError
 from dropspot.errors import InvalidInputError
 from dropspot.recordio import frame
 from prep.recordio import packed_label
@@ -40,9 +41,23 @@ def test_pictures_are_kept_decoded_and_no_larger_than_needed(tmp_path: Path) -> 
     np.testing.assert_allclose(sample.labels, [BOX], atol=1e-6)
 
 
-def test_boxes_without_area_are_dropped(tmp_path: Path) -> None:
-    (sample,) = load(channel(tmp_path, (jpeg(), (BOX, (0, 0.5, 0.5, 0.5, 0.9)))))
-    assert sample.labels[:, 0].tolist() == [1]
+def test_boxes_without_area_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    samples = load(channel(tmp_path, *[(jpeg(), (BOX, (0, 0.5, 0.5, 0.5, 0.9)))] * 20))
+    assert [sample.labels[:, 0].tolist() for sample in samples] == [[1]] * 20
+    assert caplog.messages == ["channel train: 20 of 40 boxes have no area and are left out"]
+
+
+@pytest.mark.parametrize("pixels", [(1, 30, 40, 90, 99), (1, -0.06, 0.2, 0.3, 0.4), (1, 0.1, 0.2, 0.3, 1.06)])
+def test_coordinates_that_are_no_fractions_make_a_record_unusable(tmp_path: Path, pixels: tuple[float, ...]) -> None:
+    folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 4, (jpeg(), (BOX, pixels)))
+    sentence = r"1 of 5 pictures cannot be used, the first \(record 4\) because its coordinates are not fractions"
+    with pytest.raises(InvalidInputError, match=sentence):
+        load(folder)
+
+
+def test_a_box_that_reaches_a_little_beyond_its_picture_is_cut_to_it(tmp_path: Path) -> None:
+    (sample,) = load(channel(tmp_path, (jpeg(), ((1, -0.04, 0.2, 1.04, 0.4),))))
+    np.testing.assert_allclose(sample.labels, [(1, 0, 0.2, 1, 0.4)], atol=1e-6)
 
 
 def test_a_few_unreadable_pictures_are_left_out_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,3 +97,21 @@ def test_a_cached_picture_from_a_file_can_still_be_read_as_it_came(tmp_path: Pat
 def test_a_cached_picture_from_a_pipe_says_that_only_its_pixels_are_kept() -> None:
     with pytest.raises(ValueError, match="only kept decoded"):
         Sample(np.empty((0, 5), np.float32), None, Image.new("RGB", (4, 4))).compressed  # noqa: B018 - it raises
+
+
+def test_loading_files_stops_at_the_next_record_when_told_to(tmp_path: Path) -> None:
+    folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 5)
+    told = iter([False, False, True])
+    with pytest.raises(StoppedError):
+        load_channel(folder, num_classes=2, largest_short_side=40, threads=2, stop=lambda: next(told))
+    assert next(told, None) is None
+
+
+def test_hidden_files_and_folders_are_no_records(tmp_path: Path) -> None:
+    folder = channel(tmp_path, (jpeg(), (BOX,)))
+    (folder / "._train.rec").write_bytes(b"what a Mac leaves beside a file")
+    (folder / "folder.rec").mkdir()
+    assert len(load(folder)) == 1
+    (folder / "train.rec").unlink()
+    with pytest.raises(InvalidInputError, match=r"channel train has no \.rec file and no picture"):
+        load(folder)

@@ -74,6 +74,16 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
         read_state_dict(archive(tmp_path / "model.pth", tensor_pickle((5, 5), (5, 1))))
 
 
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"), [((2, 2), (-2, 1), 20), ((-2, 2), (2, 1), 0), ((2, 2), (2, 1), -4)]
+)
+def test_a_tensor_that_counts_backwards_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> None:
+    with pytest.raises(CheckpointError, match=r"layer\.weight has a negative offset, shape or stride"):
+        read_state_dict(archive(tmp_path / "model.pth", tensor_pickle(shape, strides, offset)))
+
+
 class Attack:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch attacked",)

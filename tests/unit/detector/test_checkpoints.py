@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.channel import Sample
 from detector.checkpoints import NAME, PREVIOUS, Checkpoint, Progress, identity, read_checkpoint, write_checkpoint
 from detector.settings import Settings
 from dropspot.errors import TransientError
@@ -100,22 +99,24 @@ def test_another_trainings_checkpoint_is_not_used(tmp_path: Path, caplog: pytest
     assert "other hyperparameters or labels" in caplog.text
 
 
-def test_other_settings_labels_or_anchors_make_another_training() -> None:
+def test_other_settings_weights_labels_or_anchors_make_another_training() -> None:
     labels = np.array([[0, 0.1, 0.2, 0.3, 0.4]], np.float32)
-    samples = [Sample(labels, b"", None), Sample(labels + 0.5, b"", None)]
-    mine = identity(SETTINGS, samples, ANCHORS)
-    assert mine == identity(SETTINGS, [Sample(sample.labels.copy(), None, None) for sample in samples], ANCHORS.copy())
-    corrected = [samples[0], Sample(labels + 0.25, b"", None)]
-    together = [Sample(np.concatenate([labels, labels + 0.5]), b"", None), Sample(labels[:0], b"", None)]
+    train, validation = [labels, labels + 0.5], [labels + 0.1]
+    mine = identity(SETTINGS, "drawn", train, validation, ANCHORS)
+    assert mine == identity(SETTINGS, "drawn", [rows.copy() for rows in train], validation, ANCHORS.copy())
+    together = [np.concatenate(train), labels[:0]]
     others = [
-        identity(replace(SETTINGS, seed=1), samples, ANCHORS),
-        identity(SETTINGS, samples[:1], ANCHORS),
-        identity(SETTINGS, samples[::-1], ANCHORS),
-        identity(SETTINGS, corrected, ANCHORS),
-        identity(SETTINGS, together, ANCHORS),
-        identity(SETTINGS, samples, ANCHORS[::-1]),
+        identity(replace(SETTINGS, seed=1), "drawn", train, validation, ANCHORS),
+        identity(SETTINGS, "given", train, validation, ANCHORS),
+        identity(SETTINGS, "drawn", train[:1], validation, ANCHORS),
+        identity(SETTINGS, "drawn", train[::-1], validation, ANCHORS),
+        identity(SETTINGS, "drawn", [labels, labels + 0.25], validation, ANCHORS),
+        identity(SETTINGS, "drawn", together, validation, ANCHORS),
+        identity(SETTINGS, "drawn", train, [labels + 0.2], ANCHORS),
+        identity(SETTINGS, "drawn", train[:1], [train[1], *validation], ANCHORS),
+        identity(SETTINGS, "drawn", train, validation, ANCHORS[::-1]),
     ]
-    assert len({mine, *others}) == 7
+    assert len({mine, *others}) == 10
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def test_suppression_equals_the_plain_loop() -> None:
         classes = rng.integers(0, 3, 120)
         shared, kept = overlaps(boxes, boxes), []
         for place in range(120):
-            if all(shared[place, other] <= 0.45 or classes[place] != classes[other] for other in kept):
+            if all(shared[place, other] < 0.45 or classes[place] != classes[other] for other in kept):
                 kept.append(place)
         assert suppress(boxes, classes, 0.45).tolist() == kept
 
@@ -61,3 +61,14 @@ def test_who_is_struck_strikes_no_one() -> None:
 def test_boxes_without_an_area_strike_no_one() -> None:
     boxes = np.array([[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], [0, 0, 1, 1]])
     assert suppress(boxes, np.zeros(3, int), 0.45).tolist() == [0, 1, 2]
+
+
+def test_an_overlap_of_just_the_threshold_strikes_and_a_score_of_just_the_floor_stays() -> None:
+    halves = np.array([[0, 0, 1, 1], [0, 0, 1, 0.5], [0, 0.5, 1, 1]], np.float32)
+    assert suppress(halves, np.zeros(3, int), 0.5).tolist() == [0]
+    assert suppress(halves[[0, 0]], np.zeros(2, int), 1.0).tolist() == [0]
+    third = np.array([[0, 0, 1, 1], [0, 0, 1, np.float32(0.3)]], np.float32)
+    assert suppress(third, np.zeros(2, int), 0.3).tolist() == [0]
+    probabilities = np.array([[0.99, 0.01], [0.991, 0.009]], np.float32)
+    anchors = np.array([[0, 0, 0.1, 0.1], [0.5, 0.5, 0.6, 0.6]], np.float32)
+    assert len(detections(probabilities, np.zeros((2, 4), np.float32), anchors, 0.45, 400)) == 1

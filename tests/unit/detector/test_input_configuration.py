@@ -68,6 +68,15 @@ def test_channels_may_have_different_input_modes(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["model", "pretrained"])
+def test_weights_come_as_files(tmp_path: Path, name: str) -> None:
+    kind = "application/x-sagemaker-model"
+    assert formats(tmp_path, both(RECORDIO, "Pipe", **{name: channel(kind)}))
+    with pytest.raises(InvalidInputError) as caught:
+        formats(tmp_path, both(RECORDIO, **{name: channel(kind, "Pipe")}))
+    assert str(caught.value) == f"channel {name} has input mode Pipe: state File for it"
+
+
 def test_without_a_configuration_the_folders_decide(tmp_path: Path) -> None:
     assert channel_formats(tmp_path / "none.json") == {"train": None, "validation": None}
     write_record_file(tmp_path / "a" / "train", drawn(1))

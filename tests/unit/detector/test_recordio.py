@@ -88,6 +88,11 @@ def test_a_label_that_is_no_number_is_refused(number: float) -> None:
         parse_record(payload(b"x", BOX, header=(2, number)))
 
 
+def test_a_class_id_that_is_no_whole_number_is_refused() -> None:
+    with pytest.raises(LabelError, match=r"class id 1\.5, which is no whole number"):
+        parse_record(payload(b"x", BOX, (1.5, 0, 0, 1, 1)))
+
+
 def test_the_width_of_a_label_counts_its_header() -> None:
     assert parse_record(payload(b"x", BOX, BOX)).label_width == 12
     assert parse_record(payload(b"x", (*BOX, 9.0), header=(4, 6, 300, 200))).label_width == 10

@@ -20,6 +20,12 @@ def test_auto_is_the_recipe_and_what_is_given_takes_precedence() -> None:
     assert (settings.base_network, settings.optimizer, settings.epochs) == ("efficientnet-lite0", "adam", 3)
 
 
+def test_auto_without_pretrained_weights_freezes_nothing() -> None:
+    assert Settings.from_strings(GIVEN | {"base_network": "auto"}).freeze_layer_pattern
+    drawn = GIVEN | {"base_network": "auto", "use_pretrained_model": "0"}
+    assert Settings.from_strings(drawn).freeze_layer_pattern == ""
+
+
 def test_a_tuning_jobs_own_entries_are_passed_over() -> None:
     Settings.from_strings(GIVEN | {"_tuning_objective_metric": "validation:mAP"})
 
@@ -38,8 +44,8 @@ OUT_OF_RANGE = {
     "lr_scheduler_step": ("0", "10;20", "10,,20", "e10"),
     "lr_scheduler_factor": ("0", "1", "nan"),
     "optimizer": ("lion", "SGD", ""),
-    "momentum": ("0", "1.5", "none"),
-    "weight_decay": ("0", "1", "-0.0005"),
+    "momentum": ("-0.1", "1.5", "none"),
+    "weight_decay": ("1", "-0.0005"),
     "overlap_threshold": ("0", "1.01", "half"),
     "nms_threshold": ("0", "1.01", "-0.45"),
     "freeze_layer_pattern": ("(", "[a-", "*"),
@@ -64,6 +70,11 @@ OUT_OF_RANGE = {
 def test_a_value_out_of_range_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(InvalidInputError, match=rf"\bhyperparameter {name} is "):
         Settings.from_strings(GIVEN | {name: value})
+
+
+def test_a_search_may_begin_at_no_momentum_and_no_decay() -> None:
+    settings = Settings.from_strings(GIVEN | {"momentum": "0", "weight_decay": "0.0"})
+    assert (settings.momentum, settings.weight_decay) == (0, 0)
 
 
 def test_no_hyperparameter_is_missing_here() -> None:

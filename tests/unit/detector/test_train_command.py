@@ -38,6 +38,7 @@ def run(
     [
         (GIVEN | {"epochs": "many"}, "hyperparameter epochs is 'many'"),
         (GIVEN | {"colour": "red"}, "hyperparameter colour is unknown"),
+        (GIVEN | {"col\ud800r": "red"}, r"hyperparameter col\ud800r is unknown"),
         ({"num_classes": "2"}, "hyperparameter num_training_samples is required"),
         ("{", "hyperparameters.json is not JSON"),
         (["epochs"], "hyperparameters.json is not an object"),

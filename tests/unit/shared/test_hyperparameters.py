@@ -1,11 +1,17 @@
 import pytest
 
 from dropspot.errors import InvalidInputError
-from dropspot.hyperparameters import defaults, parse, recipe, table
+from dropspot.hyperparameters import defaults, over_recipe, parse, recipe, table
 
 # Columns: name, a value at the edge of the documented range, one beyond it.
 EDGES = [
     ("num_classes", "1", "0"),
+    ("num_classes", "10000", "10001"),
+    ("epochs", "+10", "1_0"),
+    ("epochs", " 10 ", "\u0661\u0660"),  # Arabic digits
+    ("learning_rate", "1e-3", "0.000_1"),
+    ("learning_rate", "0.1", "0.\uff11"),  # a fullwidth digit
+    ("lr_scheduler_step", "10, 20", "1\uff10"),
     ("epochs", "1", "0"),
     ("mini_batch_size", "1", "-1"),
     ("image_shape", "300", "299"),
@@ -61,3 +67,19 @@ def test_fewer_pictures_get_more_epochs() -> None:
     epochs = [int(recipe("detector", samples)["epochs"]) for samples in (50, 500, 5000)]
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[0] > epochs[-1]
+
+
+def test_vgg_16_is_refused_pictures_that_its_maps_do_not_fit() -> None:
+    vgg = {"base_network": "vgg-16"}
+    assert parse(vgg | {"image_shape": "268"}, extensions=True)["image_shape"] == 268
+    with pytest.raises(InvalidInputError) as caught:
+        parse(vgg | {"image_shape": "267"}, extensions=True)
+    assert str(caught.value) == "hyperparameter image_shape is 267: vgg-16 needs at least 268"
+    assert parse({"base_network": "resnet-50", "image_shape": "128"}, extensions=True)
+
+
+def test_the_recipe_freezes_no_layers_that_are_only_drawn() -> None:
+    assert over_recipe({"use_pretrained_model": "1"}, "detector", 100)["freeze_layer_pattern"]
+    assert "freeze_layer_pattern" not in over_recipe({"use_pretrained_model": " 0"}, "detector", 100)
+    asked = over_recipe({"use_pretrained_model": "0", "freeze_layer_pattern": "^stem"}, "detector", 100)
+    assert asked["freeze_layer_pattern"] == "^stem"
