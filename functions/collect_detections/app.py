@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from collecting import Collected, Collector
 from dropspot import documents, endpoint
 from dropspot.errors import TransientError
+from dropspot.giving_back import reason
 from dropspot.image_events import announcement
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
@@ -25,6 +26,7 @@ logger, metrics = Logger(), Metrics()
 @dataclass(frozen=True, slots=True)
 class Settings(BaseSettings):
     image_queue_url: str
+    image_dead_letter_queue_url: str
     inference_queue_url: str
     score_threshold: str
 
@@ -63,6 +65,7 @@ def collector_now(services: Services[Settings]) -> Collector:
     """Return what collects a batch: the endpoint and the champion are looked up once for it."""
     present = services.hosting.endpoint(services.settings.endpoint_name)
     champion = (documents.read_or_none(services.store, endpoint.CHAMPION) or {}).get("run_id")
+    queues, settings = services.queues, services.settings
     return Collector(
         app_name=services.settings.app_name,
         score_threshold=services.settings.score_threshold,
@@ -70,7 +73,10 @@ def collector_now(services: Services[Settings]) -> Collector:
         now=services.now,
         endpoint=present,
         champion=champion,
-        send=lambda message: services.queues.send(services.settings.image_queue_url, message, 0),
+        send=lambda message: queues.send(settings.image_queue_url, message, 0),
+        set_aside=lambda message, error: queues.set_aside(
+            settings.image_dead_letter_queue_url, message, *reason(error)
+        ),
     )
 
 

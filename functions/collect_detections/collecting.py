@@ -37,7 +37,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """What collecting needs: the endpoint as it is now, and a way to have an image looked at again."""
+    """What collecting needs: the endpoint as it is now, and ways to have an image looked at again, or given up."""
 
     app_name: str
     score_threshold: str
@@ -46,11 +46,12 @@ class Collector:
     endpoint: Endpoint | None
     champion: str | None
     send: Callable[[str], None]
+    set_aside: Callable[[str, Exception], None]
 
     def collect(self, body: str, receives: int) -> Collected:
         """Deal with one notification, received so many times.
 
-        TransientError: nothing is known of the image yet, the endpoint is being changed, or inference failed too often.
+        TransientError: nothing is known of the image yet, or the endpoint is being changed.
         InvalidInputError: the message is no notification of ours. ValueError: the answer is no model's of ours.
         """
         answered = Answered.from_message(body, self.store.bucket)
@@ -88,12 +89,16 @@ class Collector:
         return run if self.endpoint.config == run.endpoint_config else None
 
     def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
-        """Let the image be asked about again, some times."""
+        """Let the image be asked about again, some times; then it is given up, and its failures are forgotten."""
         failed = replace(awaited, failures=awaited.failures + 1)
-        if failed.failures >= MOST_FAILURES:
-            key = awaited.picture.image.key
-            raise TransientError(f"look at {key}: inference failed {failed.failures} times: {answered.failure}")
-        return self._ask_again(failed, "failed")
+        if failed.failures < MOST_FAILURES:
+            return self._ask_again(failed, "failed")
+        given_up = replace(awaited, asked_at=None, failures=0)
+        given_up.write(self.store)
+        key = awaited.picture.image.key
+        error = TransientError(f"look at {key}: inference failed {failed.failures} times: {answered.failure}")
+        self.set_aside(look_again(key, anew=awaited.anew), error)
+        return Collected(key, "givenUp", given_up)
 
     def _ask_again(self, awaited: Awaited, why: str) -> Collected:
         """Have the image looked at again; it is known that no answer is awaited before anybody is told to ask."""

@@ -15,6 +15,7 @@ from dropspot import documents, endpoint
 from dropspot.answering import Read
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
+from dropspot.giving_back import reason, rest_seconds
 from dropspot.image_events import REDRIVEN, ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
 from dropspot.look_again import look_again
@@ -22,7 +23,6 @@ from dropspot.looking import Looker
 from dropspot.ports import ObjectStore
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
-from giving_back import reason, rest_seconds
 
 Record = Mapping[str, Any]
 

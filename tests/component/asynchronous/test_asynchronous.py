@@ -21,7 +21,17 @@ from dropspot.testing import MemoryServices, MemoryStore, SentMessage
 
 sys.path.append(str(Path(__file__).parents[1] / "detect_objects"))
 
-from image_pipeline import KEY, NEXT_RUN, QUEUE, ROWS, RUN, Pipeline, picture, settings  # found by the line above
+from image_pipeline import (  # found by the line above
+    DEAD_LETTER_QUEUE,
+    KEY,
+    NEXT_RUN,
+    QUEUE,
+    ROWS,
+    RUN,
+    Pipeline,
+    picture,
+    settings,
+)
 
 collect = load_handler("collect_detections")
 collecting = load_logic("collect_detections", "collecting")
@@ -91,6 +101,7 @@ class World:
             "the-bucket",
             "dropspot-endpoint",
             image_queue_url=QUEUE,
+            image_dead_letter_queue_url=DEAD_LETTER_QUEUE,
             inference_queue_url=ANSWER_QUEUE,
             score_threshold="0.5",
         )
@@ -238,7 +249,9 @@ def test_an_image_that_the_model_refuses_is_rejected(world: World) -> None:
     assert len(world.services.bus.of(IMAGE_REJECTED)) == 1
 
 
-def test_an_inference_that_failed_is_asked_for_again_and_given_up_after_some_times(world: World) -> None:
+def test_an_image_whose_inference_failed_some_times_is_set_aside_with_its_reason_and_asked_about_when_it_is_redriven(
+    world: World,
+) -> None:
     reason = "ClientError: Received server error (500) from model. See the SageMaker Endpoint logs"
     world.upload()
     name = world.one()
@@ -247,7 +260,17 @@ def test_an_inference_that_failed_is_asked_for_again_and_given_up_after_some_tim
         world.asked.clear()
         world.pipeline.handle(json.loads(world.services.queues.sent[-1].body))
         assert world.one() == name
-    assert world.collect(world.failure(name, reason)) == ["message-0"]
+    asked_again = len(world.services.queues.sent)
+    assert world.collect(world.failure(name, reason)) == []
+    assert len(world.services.queues.sent) == asked_again
+    [aside] = world.services.queues.aside
+    assert (aside.queue_url, aside.code) == (DEAD_LETTER_QUEUE, "TransientError")
+    assert aside.message == f"look at {KEY}: inference failed {collecting.MOST_FAILURES} times: {reason}"
+    assert world.store.keys(PREFIX) == []
+    world.asked.clear()
+    world.pipeline.handle(json.loads(aside.body))
+    assert world.collect(world.failure(world.one(), reason)) == []  # it has all its attempts again
+    assert len(world.services.queues.aside) == 1
 
 
 @pytest.mark.parametrize("status", [408, 429])

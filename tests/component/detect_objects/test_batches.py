@@ -7,14 +7,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from handlers import FakeContext, load_logic
+from handlers import FakeContext
 from image_pipeline import DEAD_LETTER_QUEUE, QUEUE, RECEIVES, ROWS, RUN, Pipeline, app, picture
 
+from dropspot import giving_back
 from dropspot.answering import variant_of
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.testing import MessageAside
-
-giving_back = load_logic("detect_objects", "giving_back")
 
 
 def counted(output: str) -> dict[str, float]:

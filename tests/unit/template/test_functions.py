@@ -29,7 +29,12 @@ TOLD = {
     },
     "api": set[str](),
     "audit_images": {"IMAGE_QUEUE_URL"},
-    "collect_detections": {"IMAGE_QUEUE_URL", "INFERENCE_QUEUE_URL", "SCORE_THRESHOLD"},
+    "collect_detections": {
+        "IMAGE_QUEUE_URL",
+        "IMAGE_DEAD_LETTER_QUEUE_URL",
+        "INFERENCE_QUEUE_URL",
+        "SCORE_THRESHOLD",
+    },
     "deploy_model": {"SERVED_DATASET"},
     "detect_objects": {
         "IMAGE_QUEUE_URL",
