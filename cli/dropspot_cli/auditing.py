@@ -13,7 +13,7 @@ from dropspot import documents, endpoint
 from dropspot.comparison import Pair, orphans, pairs
 from dropspot.describing import understood
 from dropspot.errors import NotFoundError
-from dropspot.images import ImageRef
+from dropspot.images import ImageRef, judged_by
 from dropspot.look_again import look_again
 from dropspot.ports import ObjectStore
 from dropspot_cli.console import counted
@@ -63,8 +63,7 @@ def fault_of(store: ObjectStore, pair: Pair, champion: str | None) -> str | None
         return FOREIGN
     if document["image"]["etag"] != pair.image.etag:
         return OUTDATED
-    model = document["model"]  # a rejected image has none
-    return OTHER_MODEL if model and model["run_id"] != champion else None
+    return OTHER_MODEL if judged_by(document) not in {None, champion} else None
 
 
 def report(findings: Iterable[Finding], console: Console, send: Callable[[list[str]], object] | None) -> int:

@@ -63,7 +63,7 @@ class Collector:
         if answered.failure and not answered.is_refusal:
             return self._failed(awaited, answered)
         if answered.failure:
-            rejection = RejectedImageError(REFUSED_BY_MODEL, answered.failure)
+            rejection = RejectedImageError(REFUSED_BY_MODEL, answered.failure, self._run_that_refused())
             return self._place(awaited, rejected_document(awaited.picture, rejection, self.now()))
         run = self._run_that_answered(answered)
         if run is None:
@@ -87,6 +87,13 @@ class Collector:
         if self.endpoint.status != "InService":
             raise TransientError(f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}")
         return run if self.endpoint.config == run.endpoint_config else None
+
+    def _run_that_refused(self) -> str | None:
+        """Return the id of the run whose model refuses, None where it may be another's: a failure names no config."""
+        if self.endpoint is None or self.champion is None or self.endpoint.status != "InService":
+            return None
+        is_its = self.endpoint.config == Run.from_id(self.app_name, self.champion).endpoint_config
+        return self.champion if is_its else None
 
     def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
         """Let the image be asked about again, some times; then it is given up, and its failures are forgotten."""

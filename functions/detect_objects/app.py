@@ -1,8 +1,9 @@
 """Images were created or deleted: make the document of each describe what is there now, and tell of it."""
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from dropspot import documents, endpoint
 from dropspot.answering import Read
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
-from dropspot.giving_back import reason, rest_seconds
+from dropspot.giving_back import NotBegunError, reason, rest_seconds
 from dropspot.image_events import REDRIVEN, ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
 from dropspot.look_again import look_again
@@ -53,18 +54,20 @@ def handler(
     services = services or aws_services(Settings)
     records: dict[str, Record] = {record["messageId"]: record for record in event["Records"]}
     events, errors = read(records)
-    describe = partial(bring_up_to_date, describer=describer(events.values(), services), context=context)
+    images = together(events.values())
+    describe = partial(bring_up_to_date, describer=describer(images.values(), services), context=context)
     with ThreadPoolExecutor(services.settings.detect_threads) as pool:
-        looks = {message_id: pool.submit(describe, event) for message_id, event in events.items()}
+        looks = {key: pool.submit(describe, event) for key, event in images.items()}
     # Threads only look. Logs, metrics, messages and events are this one thread's.
-    errors |= {message_id: error for message_id, look in looks.items() if (error := look.exception())}
-    described = {message_id: look.result() for message_id, look in looks.items() if message_id not in errors}
+    looked = {message_id: looks[event.key] for message_id, event in events.items()}
+    errors |= {message_id: error for message_id, look in looked.items() if (error := look.exception())}
+    described = results({message_id: look for message_id, look in looked.items() if message_id not in errors})
     for message_id, result in described.items():
         note(result)
-        if result.outcome is Outcome.REMOVED and events[message_id].is_deletion:
-            check_again(result.key, services)
-    for message_id in announce(records, described, services):
-        errors[message_id] = TransientError("announce the document: the event bus didn't take it")
+        if result.outcome is Outcome.REMOVED and images[result.key].is_deletion:
+            with alone(message_id, errors):
+                check_again(result.key, services)
+    announce(records, described, services, errors)
     given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
 
@@ -78,6 +81,33 @@ def read(records: Mapping[str, Record]) -> tuple[dict[str, ImageEvent], dict[str
         except InvalidInputError as error:
             errors[message_id] = error
     return events, errors
+
+
+def together(events: Iterable[ImageEvent]) -> dict[str, ImageEvent]:
+    """Return one event for each image: several are one look at what is there now, and paid for once."""
+    found = dict[str, list[ImageEvent]]()
+    for event in events:
+        found.setdefault(event.key, []).append(event)
+    return {key: ImageEvent.of_all(of_one) for key, of_one in found.items()}
+
+
+def results(looks: Mapping[str, Future[Described]]) -> dict[str, Described]:
+    """Return what became of each message; of several that share a look, the first has changed all that was changed."""
+    described, seen = dict[str, Described](), set[Future[Described]]()
+    for message_id, look in looks.items():
+        result = look.result()
+        described[message_id] = replace(result, outcome=Outcome.UNCHANGED) if look in seen else result
+        seen.add(look)
+    return described
+
+
+@contextmanager
+def alone(message_id: str, errors: dict[str, BaseException]) -> Iterator[None]:
+    """Whatever goes wrong with one message is that message's error, and no other's."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # the batch's other images are done, and must not come again for it
+        errors[message_id] = error
 
 
 def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Describer:
@@ -124,7 +154,7 @@ def bring_up_to_date(event: ImageEvent, describer: Describer, context: LambdaCon
     if image is None:
         return Described(Outcome.REFUSED if is_image_key(event.key) else Outcome.IGNORED, event.key, None)
     if context.get_remaining_time_in_millis() < RESERVED_MILLISECONDS:
-        raise TransientError("begin an image: those before it left too little time")
+        raise NotBegunError("begin an image: those before it left too little time")
     return describer.bring_up_to_date(image, event)
 
 
@@ -135,19 +165,27 @@ def check_again(key: str, services: Services[Settings]) -> None:
 
 
 def announce(
-    records: Mapping[str, Record], described: Mapping[str, Described], services: Services[Settings]
-) -> list[str]:
-    """Tell of the new documents; return the ids of the messages whose event the bus did not take.
+    records: Mapping[str, Record],
+    described: Mapping[str, Described],
+    services: Services[Settings],
+    errors: dict[str, BaseException],
+) -> None:
+    """Tell of the new documents; a message whose event the bus did not take has failed.
 
     A message that comes again may have left its document and died before it told of it: it tells of that one too.
     """
-    events = {
-        message_id: announcement(result.document)
-        for message_id, result in described.items()
-        if result.document and (result.outcome is not Outcome.UNCHANGED or came_before(records[message_id]))
-    }
-    taken = services.bus.put_all(list(events.values()))
-    return [message_id for message_id, is_taken in zip(events, taken, strict=True) if not is_taken]
+    events = dict[str, tuple[str, dict[str, Any]]]()
+    for message_id, result in described.items():
+        if result.document and (result.outcome is not Outcome.UNCHANGED or came_before(records[message_id])):
+            with alone(message_id, errors):
+                events[message_id] = announcement(result.document)
+    try:
+        taken = services.bus.put_all(list(events.values()))
+    except Exception as error:  # noqa: BLE001  # of those alone that had something to tell
+        errors |= dict.fromkeys(events, error)
+        return
+    refused = TransientError("announce the document: the event bus didn't take it")
+    errors |= {message_id: refused for message_id, is_taken in zip(events, taken, strict=True) if not is_taken}
 
 
 def note(result: Described) -> None:
@@ -158,21 +196,33 @@ def note(result: Described) -> None:
 
 
 def give_back(record: Record, error: BaseException, services: Services[Settings]) -> bool:
-    """Let the message come again after a rest; return False where it is given up, set aside with its reason."""
-    settings, count = services.settings, receives(record)
-    logger.error("Record failed", message_id=record["messageId"], receives=count, exc_info=error)
-    metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
-    if count >= settings.image_receives:
-        services.queues.set_aside(settings.image_dead_letter_queue_url, record["body"], *reason(error))
-        metrics.add_metric("ImagesGivenUp", MetricUnit.Count, 1)
-        return False
-    services.queues.postpone(settings.image_queue_url, record["receiptHandle"], rest_seconds(error, count))
+    """Let the message come again after a rest; return False where it is done with: set aside, or sent afresh."""
+    settings, queues, count = services.settings, services.queues, receives(record)
+    try:
+        if isinstance(error, NotBegunError):
+            logger.info("Record put off", message_id=record["messageId"], receives=count)
+            queues.send(settings.image_queue_url, record["body"], 0, **redriven(record))
+            return False
+        logger.error("Record failed", message_id=record["messageId"], receives=count, exc_info=error)
+        metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)
+        if count >= settings.image_receives:
+            queues.set_aside(settings.image_dead_letter_queue_url, record["body"], *reason(error))
+            metrics.add_metric("ImagesGivenUp", MetricUnit.Count, 1)
+            return False
+        queues.postpone(settings.image_queue_url, record["receiptHandle"], rest_seconds(error, count))
+    except Exception:
+        logger.exception("Record comes again when its visibility ends", message_id=record["messageId"])
     return True
 
 
 def came_before(record: Record) -> bool:
     """Tell whether a message was received earlier: by this queue, or before it lay in the dead-letter queue."""
     return receives(record) > 1 or REDRIVEN in record.get("messageAttributes", {})
+
+
+def redriven(record: Record) -> dict[str, str]:
+    """Return the attributes of a message that is sent afresh: that it came before must not be forgotten."""
+    return {REDRIVEN: "true"} if came_before(record) else {}
 
 
 def receives(record: Record) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 from dropspot import documents, images
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.image_events import ImageEvent
-from dropspot.images import ImageRef, Picture
+from dropspot.images import ImageRef, Picture, judged_by
 from dropspot.looking import OBJECT_LIMIT, too_large
 from dropspot.ports import ObjectStore, StoredBytes
 
@@ -87,14 +87,14 @@ class Describer:
         present, document_etag = (None, None) if is_absent else self._present(image)
         if present is not None and event.may_be_of(present["image"]["etag"]):
             # Nobody needs the bytes of an image that is described already.
-            etag = self.store.head(image.key)
-            if etag is not None and self._describes(present, etag, event):
+            version = self.store.version(image.key)
+            if version is not None and self._describes(present, version.etag, version.version_id, event):
                 return Described(Outcome.UNCHANGED, image.key, present)
         try:
             stored = self.store.read(image.key, limit=OBJECT_LIMIT)
         except NotFoundError:
             return self._removed(image, document_etag)
-        if present is not None and self._describes(present, stored.etag, event):
+        if present is not None and self._describes(present, stored.etag, stored.version_id, event):
             return Described(Outcome.UNCHANGED, image.key, present)
         return self._described(image, stored, event, present, document_etag)
 
@@ -140,15 +140,15 @@ class Describer:
         look = self.look_anew if event.anew and self.look_anew else self.look
         return look(picture, stored.body)
 
-    def _describes(self, document: dict[str, Any], etag: str, event: ImageEvent) -> bool:
-        """Tell whether the document is the champion's word on this image: then nobody is asked, and nobody paid."""
-        described = document["image"]
-        if event.anew or described["etag"] != etag or document["model"] is None:
+    def _describes(self, document: dict[str, Any], etag: str, version_id: str | None, event: ImageEvent) -> bool:
+        """Tell whether the document is the champion's word on this image: then nobody is asked, and nobody paid.
+
+        The same bytes uploaded again are a version of their own, which the document shall name.
+        """
+        described, run_id = document["image"], judged_by(document)
+        if event.anew or run_id is None or (described["etag"], described["version_id"]) != (etag, version_id):
             return False
-        # The same bytes uploaded again are a version of their own, which the document shall name.
-        if event.is_creation and event.etag == etag and event.version_id != described["version_id"]:
-            return False
-        return bool(document["model"]["run_id"] == self.champion())
+        return run_id == self.champion()
 
 
 def absent_documents(store: ObjectStore, images: Iterable[ImageRef]) -> frozenset[str]:
@@ -162,7 +162,7 @@ def absent_documents(store: ObjectStore, images: Iterable[ImageRef]) -> frozense
         return frozenset()
     try:
         listed = [found.key for found in store.following(keys[0][:-1], most=_LISTED_FOR_EACH * len(keys))]
-    except TransientError:
+    except Exception:  # noqa: BLE001  # whatever hinders it: then each image finds out by itself
         return frozenset()
     known = [key for key in keys if not listed or key.encode() <= listed[-1].encode()]
     return frozenset(known) - frozenset(listed)

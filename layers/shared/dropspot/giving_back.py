@@ -2,12 +2,16 @@
 
 import random
 
-from dropspot.errors import NotFoundError
+from dropspot.errors import NotFoundError, TransientError
 from dropspot.failures import one_sentence
 
 FIRST_SECONDS = 2
 FIRST_SECONDS_WITHOUT_ENDPOINT = 30  # the queue is closed while no endpoint is in service, but that takes effect late
 LONGEST_SECONDS = 900
+
+
+class NotBegunError(TransientError):
+    """It isn't the message's turn yet, and nothing failed. It is sent afresh: waiting burns none of its receives."""
 
 
 def rest_seconds(error: BaseException, receives: int) -> int:

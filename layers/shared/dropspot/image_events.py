@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dropspot.errors import InvalidInputError
@@ -35,6 +35,7 @@ class ImageEvent:
         try:
             event = json.loads(body)
             found = event["detail"]["object"]
+            str(found["key"]).encode()  # a lone surrogate, which JSON can spell, is in no key
             return cls(
                 key=str(found["key"]),
                 is_creation=event["detail-type"] == "Object Created",
@@ -46,6 +47,13 @@ class ImageEvent:
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InvalidInputError(f"the message is no event of an image: {error!r}") from error
+
+    @classmethod
+    def of_all(cls, events: Sequence["ImageEvent"]) -> "ImageEvent":
+        """Return one event for several of one object: the latest by S3's order, with all that any of them asks for."""
+        latest = max(events, key=lambda event: event.sequencer or "")
+        deletes, anew = (any(getattr(event, name) for event in events) for name in ("is_deletion", "anew"))
+        return replace(latest, is_deletion=deletes, anew=anew)
 
     def is_of(self, etag: str, version_id: str | None) -> bool:
         """Tell whether the event announced this very version."""

@@ -1,7 +1,7 @@
 """Images in the bucket, and the document that says what was seen in one (`dropspot/detections/1`)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,14 @@ REFUSED_BY_MODEL = "refused_by_model"
 
 
 class RejectedImageError(InvalidInputError):
-    """The image can never be looked at as it is; `code` is one of this module's."""
+    """The image can never be looked at as it is; `code` is one of this module's.
 
-    def __init__(self, code: str, message: str) -> None:
+    `run_id` is that of the run whose model refused it, where that is certain.
+    """
+
+    def __init__(self, code: str, message: str, run_id: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.run_id = code, run_id
 
 
 def is_image_key(key: str) -> bool:
@@ -180,7 +183,15 @@ def detected_document(
 def rejected_document(picture: Picture, rejection: RejectedImageError, created_at: datetime) -> dict[str, Any]:
     """Return the document of a picture that can't be looked at, with the reason."""
     reason = {"code": rejection.code, "message": str(rejection)}
+    if rejection.run_id:
+        reason["run_id"] = rejection.run_id
     return _document("rejected", picture, None, [], reason, created_at)
+
+
+def judged_by(document: Mapping[str, Any]) -> str | None:
+    """Return the id of the run whose model answered or refused; None where none was asked, or it isn't known."""
+    word = document["model"] or document.get("rejection") or {}
+    return word.get("run_id")
 
 
 def _document(

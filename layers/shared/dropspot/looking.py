@@ -5,11 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from dropspot import documents
-from dropspot.answering import Read, answering_run
+from dropspot.answering import Read, answering_run, only_run
 from dropspot.errors import InvalidInputError
 from dropspot.images import (
     DECOMPRESSION_BOMB,
@@ -59,7 +59,9 @@ class Looker:
         try:
             answer = self.inference.invoke(self.endpoint_name, payload)
         except InvalidInputError as error:
-            return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error)), self.now())
+            # A refusal doesn't say whose it is.
+            run_id = only_run(self.read or partial(documents.read_or_none, self.store))
+            return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error), run_id), self.now())
         run = answering_run(self.store, self.app_name, answer, self.read)
         model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
         return detected_document(seen, model, json.loads(answer.body)["prediction"], self.now())

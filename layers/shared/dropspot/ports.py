@@ -249,7 +249,8 @@ class EventBus(Protocol):
 class Queues(Protocol):
     """The two queues, named by their URL."""
 
-    def send(self, queue_url: str, body: str, delay_seconds: int) -> None: ...
+    def send(self, queue_url: str, body: str, delay_seconds: int, **attributes: str) -> None:
+        """Send a message, which appears after so many seconds; `attributes` are its own, by name."""
 
     def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
         """Send messages in as few calls as may be; return how many. TransientError: not all were taken."""

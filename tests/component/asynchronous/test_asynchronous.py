@@ -245,8 +245,12 @@ def test_an_image_that_the_model_refuses_is_rejected(world: World) -> None:
     world.upload()
     reason = "ClientError: Received client error (400) from model. See the SageMaker Endpoint logs"
     assert world.collect(world.failure(world.one(), reason)) == []
-    assert world.pipeline.document()["rejection"] == {"code": "refused_by_model", "message": reason}
+    refusal = {"code": "refused_by_model", "message": reason, "run_id": RUN.run_id}
+    assert world.pipeline.document()["rejection"] == refusal
     assert len(world.services.bus.of(IMAGE_REJECTED)) == 1
+    world.asked.clear()
+    world.pipeline.handle(world.pipeline.created())
+    assert world.asked == {}
 
 
 def test_an_image_whose_inference_failed_some_times_is_set_aside_with_its_reason_and_asked_about_when_it_is_redriven(

@@ -13,7 +13,10 @@ from image_pipeline import DEAD_LETTER_QUEUE, QUEUE, RECEIVES, ROWS, RUN, Pipeli
 from dropspot import giving_back
 from dropspot.answering import variant_of
 from dropspot.errors import NotFoundError, TransientError
-from dropspot.testing import MessageAside
+from dropspot.image_events import REDRIVEN
+from dropspot.images import ImageRef
+from dropspot.look_again import look_again
+from dropspot.testing import MessageAside, SentMessage
 
 
 def counted(output: str) -> dict[str, float]:
@@ -109,9 +112,113 @@ def test_a_message_that_is_no_event_does_not_stop_the_others(pipeline: Pipeline,
     assert pipeline.document("images/a.jpg")["status"] == "detected"
 
 
-def test_without_the_listing_every_document_is_looked_for(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [KeyError("prediction"), AttributeError(), MemoryError(), SystemExit(1), ValueError()]
+)
+def test_whatever_one_image_raises_is_the_error_of_its_own_message(pipeline: Pipeline, error: BaseException) -> None:
+    def predict(image: bytes) -> Any:
+        if image == picture(8, 8):
+            raise error
+        return ROWS
+
+    pipeline.serve(RUN, predict)
+    events = [pipeline.upload(picture(8 + number, 8), f"images/{number}.jpg") for number in range(3)]
+    assert pipeline.handle(*events) == ["message-0"]
+    assert [pipeline.document(f"images/{number}.jpg")["status"] for number in (1, 2)] == ["detected"] * 2
+
+
+@pytest.mark.parametrize("refused", ["set_aside", "postpone"])
+def test_a_queue_that_does_not_take_one_message_spoils_no_other(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("InvalidParameterValue")
+
+    monkeypatch.setattr(pipeline.services.queues, refused, fail)
+    events: list[Any] = [pipeline.upload(picture(), "images/a.jpg"), {}]
+    assert pipeline.handle(*events, receives=RECEIVES if refused == "set_aside" else 1) == ["message-1"]
+    assert pipeline.document("images/a.jpg")["status"] == "detected"
+
+
+def test_a_deletion_that_cannot_be_checked_again_spoils_no_other(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(*arguments: Any) -> None:
+        raise RuntimeError("ServiceUnavailable")
+
+    monkeypatch.setattr(pipeline.services.queues, "send", send)
+    events = [pipeline.deleted("images/gone.jpg"), pipeline.upload(picture(), "images/a.jpg")]
+    assert pipeline.handle(*events) == ["message-0"]
+
+
+def test_a_document_that_cannot_be_told_of_spoils_no_other(pipeline: Pipeline) -> None:
+    event = pipeline.upload(picture(), "images/odd.jpg")
+    pipeline.handle(event)
+    key = ImageRef.from_key("the-bucket", "images/odd.jpg").detections_key
+    document = pipeline.store.json(key)
+    del document["image"]["key"]
+    pipeline.store.put_json(key, document)
+    other = pipeline.upload(picture(), "images/a.jpg")
+    assert pipeline.handle(event, other, receives=2) == ["message-2"]
+
+
+def test_a_bus_that_refuses_everything_gives_back_what_had_something_to_tell(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_all(events: Any) -> Any:
+        raise RuntimeError("AccessDeniedException")
+
+    described = pipeline.upload(picture(), "images/described.jpg")
+    pipeline.handle(described)
+    monkeypatch.setattr(pipeline.services.bus, "put_all", put_all)
+    assert pipeline.handle(described, pipeline.upload(picture(), "images/new.jpg")) == ["message-3"]
+
+
+def test_a_key_that_is_no_text_spoils_no_other(pipeline: Pipeline) -> None:
+    foreign = {"detail-type": "Object Created", "detail": {"object": {"key": "images/\ud800.jpg"}}}
+    assert pipeline.handle(foreign, pipeline.upload(picture(), "images/a.jpg")) == ["message-0"]
+
+
+def test_several_events_of_one_image_are_one_look_at_its_newest_version(pipeline: Pipeline) -> None:
+    def predict(image: bytes) -> Any:
+        time.sleep(0.05)  # looks of their own would be under way together
+        return ROWS
+
+    pipeline.serve(RUN, predict)
+    older = pipeline.upload(picture(64, 32))
+    newer = pipeline.upload(picture(16, 8))
+    newer["detail"]["object"]["sequencer"] = "617f08299329d190"
+    assert pipeline.handle(newer, older, newer, newer) == []
+    assert len(pipeline.services.inference.images) == 1
+    image = pipeline.document()["image"]
+    assert (image["width"], image["sequencer"]) == (16, "617f08299329d190")
+    assert len(pipeline.services.bus.events) == 1
+
+
+def test_what_any_of_an_image_s_events_asks_for_is_done(pipeline: Pipeline) -> None:
+    event = pipeline.upload(picture())
+    key = event["detail"]["object"]["key"]
+    pipeline.handle(event)
+    pipeline.handle(event, json.loads(look_again(key, anew=True)))
+    assert len(pipeline.services.inference.images) == 2
+    pipeline.store.delete(key)
+    pipeline.handle(pipeline.deleted(), event, pipeline.deleted())
+    assert pipeline.store.keys("detections/") == []
+    assert len(pipeline.services.queues.sent) == 1  # it is looked at again once
+
+
+def test_several_messages_of_one_image_fail_together(pipeline: Pipeline) -> None:
+    event = pipeline.upload(picture())
+    pipeline.services.inference.withdraw("dropspot-endpoint")
+    assert pipeline.handle(event, event) == ["message-0", "message-1"]
+
+
+@pytest.mark.parametrize("error", [TransientError("list s3://the-bucket: SlowDown"), RuntimeError("AccessDenied")])
+def test_without_the_listing_every_document_is_looked_for(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def following(key: str, *, most: int) -> Any:
-        raise TransientError("list s3://the-bucket: SlowDown")
+        raise error
 
     monkeypatch.setattr(pipeline.store, "following", following)
     events = [pipeline.upload(picture(), f"images/{name}.jpg") for name in "abcd"]
@@ -122,8 +229,17 @@ def test_without_the_listing_every_document_is_looked_for(pipeline: Pipeline, mo
 
 def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeContext, "get_remaining_time_in_millis", lambda self: app.RESERVED_MILLISECONDS - 1)
-    assert pipeline.handle(pipeline.upload(picture())) == ["message-0"]
+    event = pipeline.upload(picture())
+    assert pipeline.handle(event, receives=RECEIVES) == []
+    assert pipeline.handle(event) == []
     assert pipeline.services.inference.images == []
+    # It comes again as a new message, all its receives before it. Whether it has been told of isn't forgotten.
+    body = json.dumps(event)
+    assert pipeline.services.queues.sent == [
+        SentMessage(QUEUE, body, 0, {REDRIVEN: "true"}),
+        SentMessage(QUEUE, body, 0),
+    ]
+    assert pipeline.services.queues.aside == pipeline.services.queues.postponed == []
 
 
 @pytest.fixture
@@ -142,7 +258,7 @@ def asked(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     assert pipeline.handle(pipeline.upload(picture(), "images/first.jpg")) == []
-    for name in ("read", "head", "write", "delete", "objects", "following"):
+    for name in ("read", "head", "version", "write", "delete", "objects", "following"):
         monkeypatch.setattr(pipeline.store, name, counting(name))
     return found
 
@@ -156,7 +272,7 @@ def test_a_new_image_alone_takes_three_requests_of_s3_and_a_described_one_two(
     assert asked == ["read detections", "read images", "write detections"]
     asked.clear()
     assert pipeline.handle(event) == []
-    assert asked == ["read detections", "head images", "read endpoint"]
+    assert asked == ["read detections", "version images", "read endpoint"]
 
 
 def test_ten_new_images_take_one_read_and_one_write_each_and_one_listing(pipeline: Pipeline, asked: list[str]) -> None:

@@ -8,7 +8,7 @@ from image_pipeline import KEY, NEXT_RUN, QUEUE, ROWS, RUN, Pipeline, picture
 from PIL import Image
 
 from detector.pictures import MAX_PIXELS
-from dropspot import describing, looking
+from dropspot import describing, endpoint, looking
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.image_events import ImageEvent
 from dropspot.images import ImageRef
@@ -178,6 +178,49 @@ def test_events_out_of_order_end_with_the_newest_image(pipeline: Pipeline) -> No
     pipeline.handle(older)
     assert pipeline.document()["image"]["width"] == 16
     assert pipeline.document()["image"]["etag"] == newer["detail"]["object"]["etag"]
+
+
+def test_an_older_event_of_the_same_bytes_is_not_paid_for_again(pipeline: Pipeline) -> None:
+    older, newer = pipeline.upload(picture()), pipeline.upload(picture())
+    pipeline.handle(newer)
+    pipeline.handle(older)
+    assert len(pipeline.services.inference.images) == 1
+    assert pipeline.document()["image"]["version_id"] == newer["detail"]["object"]["version-id"]
+
+
+def test_what_the_present_model_refused_is_asked_about_again_only_by_another_model_or_on_request(
+    pipeline: Pipeline,
+) -> None:
+    asked = list[bytes]()
+
+    def predict(image: bytes) -> Any:
+        asked.append(image)
+        raise InvalidInputError("invoke dropspot-endpoint: the model's container answered 400: no")
+
+    pipeline.serve(RUN, predict)
+    event = pipeline.upload(picture())
+    pipeline.handle(event)
+    assert pipeline.document()["rejection"]["run_id"] == RUN.run_id
+    pipeline.handle(event)
+    assert len(asked) == 1
+    pipeline.handle(json.loads(look_again(KEY, anew=True)))
+    assert len(asked) == 2
+    pipeline.serve(NEXT_RUN)
+    pipeline.handle(event)
+    assert pipeline.document()["status"] == "detected"
+
+
+def test_a_refusal_while_another_model_is_wanted_is_nobody_s(pipeline: Pipeline) -> None:
+    def predict(image: bytes) -> Any:
+        raise InvalidInputError("invoke dropspot-endpoint: the model's container answered 400: no")
+
+    pipeline.serve(RUN, predict)
+    pipeline.store.put_json(endpoint.DESIRED, {"run_id": NEXT_RUN.run_id})
+    event = pipeline.upload(picture())
+    pipeline.handle(event)
+    assert "run_id" not in pipeline.document()["rejection"]
+    pipeline.handle(event)
+    assert len(pipeline.services.inference.images) == 2
 
 
 def test_an_event_of_another_version_lends_no_sequencer(pipeline: Pipeline) -> None:

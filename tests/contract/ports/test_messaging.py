@@ -129,6 +129,15 @@ def test_a_message_that_is_visible_again_needs_no_postponing(code: str) -> None:
 
 
 @pytest.mark.usefixtures("moto_cloud")
+def test_a_message_is_sent_with_its_attributes() -> None:
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    aws.SqsQueues().send(url, "body", 0, REDRIVEN="true")
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == {"REDRIVEN": "true"}
+
+
+@pytest.mark.usefixtures("moto_cloud")
 def test_a_message_set_aside_states_its_reason_as_eventbridge_does() -> None:
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]

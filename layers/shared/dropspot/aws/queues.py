@@ -1,6 +1,6 @@
 """The queues on SQS, and the event source mapping that empties one of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from botocore.exceptions import ClientError
@@ -15,8 +15,10 @@ _VISIBLE_AGAIN = {"MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflig
 class SqsQueues:
     """The queues on SQS."""
 
-    def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
-        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds)
+    def send(self, queue_url: str, body: str, delay_seconds: int, **attributes: str) -> None:
+        client("sqs").send_message(
+            QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_seconds, MessageAttributes=_stated(attributes)
+        )
 
     def waiting(self, queue_url: str) -> int:
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
@@ -24,9 +26,8 @@ class SqsQueues:
         return sum(int(number) for number in answer["Attributes"].values())
 
     def set_aside(self, queue_url: str, body: str, code: str, message: str) -> None:
-        reasons = {"ERROR_CODE": code, "ERROR_MESSAGE": message}
-        attributes = {name: {"DataType": "String", "StringValue": reason} for name, reason in reasons.items()}
-        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes)
+        reasons = _stated({"ERROR_CODE": code, "ERROR_MESSAGE": message})
+        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=reasons)
 
     def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
         waiting, sent = iter(bodies), 0
@@ -47,6 +48,10 @@ class SqsQueues:
             if code_of(error) in _VISIBLE_AGAIN:
                 return  # it may have been received by another already
             raise translated(error, "postpone a message") from error
+
+
+def _stated(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
 
 
 class LambdaIntake:

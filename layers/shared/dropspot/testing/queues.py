@@ -1,7 +1,7 @@
 """The queues and the event source mapping in memory."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from dropspot.errors import TransientError
 
@@ -13,6 +13,7 @@ class SentMessage:
     queue_url: str
     body: str
     delay_seconds: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class MemoryQueues:
         self.aside: list[MessageAside] = []
         self.postponed: list[PostponedMessage] = []
 
-    def send(self, queue_url: str, body: str, delay_seconds: int) -> None:
-        self.sent.append(SentMessage(queue_url, body, delay_seconds))
+    def send(self, queue_url: str, body: str, delay_seconds: int, **attributes: str) -> None:
+        self.sent.append(SentMessage(queue_url, body, delay_seconds, attributes))
 
     def send_all(self, queue_url: str, bodies: Iterable[str]) -> int:
         messages = [SentMessage(queue_url, body, 0) for body in bodies]
