@@ -30,7 +30,7 @@ def _of(key):
 
 
 _clocked(aws.S3Store, "read", lambda key: f"read {_of(key)}")
-_clocked(aws.S3Store, "head", lambda key: f"check {_of(key)}")
+_clocked(aws.S3Store, "version", lambda key: f"check {_of(key)}")
 _clocked(aws.S3Store, "write", lambda key, *_: f"write {_of(key)}")
 _clocked(aws.SageMakerInference, "invoke", lambda *_: "invoke")
 _clocked(aws.EventBridgeBus, "put_all", lambda *_: "announce")

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from dropspot.awaiting import ASYNC
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
 from overlooked import AUDIT_DUE, AuditCommand, overlooked, settled_before
@@ -19,6 +20,7 @@ logger, metrics = Logger(), Metrics()
 @dataclass(frozen=True, slots=True)
 class Settings(BaseSettings):
     image_queue_url: str
+    inference_mode: str  # realtime or async
 
 
 @logger.inject_lambda_context
@@ -26,7 +28,7 @@ class Settings(BaseSettings):
 def handler(event: dict[str, Any], context: LambdaContext, services: Services[Settings] | None = None) -> None:
     services = services or aws_services(Settings)
     command, queue = AuditCommand.from_event(event), services.settings.image_queue_url
-    before = settled_before(services, queue)
+    before = settled_before(services, queue, asks=services.settings.inference_mode == ASYNC)
     if before is None:
         logger.info("Audit put off: no endpoint is in service")
         return

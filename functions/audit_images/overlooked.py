@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote
 
+from dropspot.awaiting import LONGEST_WAIT, MOST_FAILURES
 from dropspot.comparison import Pair, orphans, pairs
 from dropspot.datasets import StoredObject
 from dropspot.images import ImageRef
@@ -18,6 +19,9 @@ AUDIT_DUE = "Audit Due"
 
 _PAGE = 1000
 _IN_FLIGHT = timedelta(hours=1)  # after an image came, with an empty queue, nobody is at it any more
+_AWAITED = (
+    _IN_FLIGHT + MOST_FAILURES * LONGEST_WAIT
+)  # asked about again, it may wait as long again
 _KEPT_BY_THE_QUEUE = timedelta(days=15)  # a day more than the queue keeps a message
 
 
@@ -45,15 +49,18 @@ class Batch:
     then: AuditCommand | None
 
 
-def settled_before(services: Services[Any], queue_url: str) -> datetime | None:
+def settled_before(services: Services[Any], queue_url: str, *, asks: bool = False) -> datetime | None:
     """Return the moment before which everything has been dealt with that ever will; None while nobody answers.
 
-    Without an endpoint the images wait in the queue. While it holds any, only what came before those is certain.
+    Without an endpoint the images wait in the queue. While it holds any, only what came before those is certain. `asks`:
+    in asynchronous mode.
     """
     endpoint = services.hosting.endpoint(services.settings.endpoint_name)
     if endpoint is None or endpoint.status != "InService":
         return None
-    return services.now() - (_KEPT_BY_THE_QUEUE if services.queues.waiting(queue_url) else _IN_FLIGHT)
+    if services.queues.waiting(queue_url):
+        return services.now() - _KEPT_BY_THE_QUEUE
+    return services.now() - (_AWAITED if asks else _IN_FLIGHT)
 
 
 def overlooked(store: ObjectStore, command: AuditCommand, before: datetime) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from dropspot.awaiting import Answered, Awaited
+from dropspot.awaiting import MOST_FAILURES, Answered, Awaited
 from dropspot.errors import InvalidInputError, TransientError
 from dropspot.images import (
     REFUSED_BY_MODEL,
@@ -20,7 +20,6 @@ from dropspot.placing import Placed, Placer
 from dropspot.ports import Endpoint, ObjectStore
 from dropspot.runs import Run
 
-MOST_FAILURES = 5  # of one image
 _PATIENCE = 4  # receives of an answer that came sooner than it was written down that it is awaited
 
 

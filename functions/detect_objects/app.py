@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from asking import Asker
 from dropspot import documents, endpoint
 from dropspot.answering import Read
+from dropspot.awaiting import ASYNC
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
 from dropspot.giving_back import NotBegunError, reason, rest_seconds
@@ -29,8 +30,6 @@ Record = Mapping[str, Any]
 
 # An image is begun only while this much time is left: two attempts to invoke the endpoint may take it.
 RESERVED_MILLISECONDS = 140_000
-
-ASYNC = "async"  # of the parameter InferenceMode
 
 logger, metrics = Logger(), Metrics()
 

@@ -17,9 +17,11 @@ from dropspot.images import ImageRef, Picture
 from dropspot.ports import ObjectStore
 from dropspot.runs import Run, digest
 
+ASYNC = "async"  # of the parameter InferenceMode
 PREFIX = "async/"
 ANSWERS = f"{PREFIX}answers/"
 LONGEST_WAIT = timedelta(hours=6)  # what a request may wait for an instance, at SageMaker's own limit
+MOST_FAILURES = 5  # of one image; then it is given up
 
 _AS_THEY_ARE = re.compile(r"[A-Za-z0-9/!_.*'()-]+")  # keys that any header carries
 _LONGEST_URI = 1024

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handlers import FakeContext, load_handler, load_logic
+from handlers import FakeContext, load_handler
 
 from dropspot import endpoint
-from dropspot.awaiting import ANSWERS, PREFIX, Answered, inference_id
+from dropspot.awaiting import ANSWERS, MOST_FAILURES, PREFIX, Answered, inference_id
 from dropspot.errors import InvalidInputError
 from dropspot.image_events import IMAGE_DETECTED, IMAGE_REJECTED
 from dropspot.images import ImageRef, Picture
@@ -34,7 +34,6 @@ from image_pipeline import (  # found by the line above
 )
 
 collect = load_handler("collect_detections")
-collecting = load_logic("collect_detections", "collecting")
 PLAIN = "images/plain/cat-1_(2)!*'.jpg"
 ANSWER_QUEUE = f"{QUEUE}-answers"
 
@@ -259,7 +258,7 @@ def test_an_image_whose_inference_failed_some_times_is_set_aside_with_its_reason
     reason = "ClientError: Received server error (500) from model. See the SageMaker Endpoint logs"
     world.upload()
     name = world.one()
-    for _ in range(collecting.MOST_FAILURES - 1):
+    for _ in range(MOST_FAILURES - 1):
         assert world.collect(world.failure(name, reason)) == []
         world.asked.clear()
         world.pipeline.handle(json.loads(world.services.queues.sent[-1].body))
@@ -269,7 +268,7 @@ def test_an_image_whose_inference_failed_some_times_is_set_aside_with_its_reason
     assert len(world.services.queues.sent) == asked_again
     [aside] = world.services.queues.aside
     assert (aside.queue_url, aside.code) == (DEAD_LETTER_QUEUE, "TransientError")
-    assert aside.message == f"look at {KEY}: inference failed {collecting.MOST_FAILURES} times: {reason}"
+    assert aside.message == f"look at {KEY}: inference failed {MOST_FAILURES} times: {reason}"
     assert world.store.keys(PREFIX) == []
     world.asked.clear()
     world.pipeline.handle(json.loads(aside.body))

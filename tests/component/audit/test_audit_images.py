@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from handlers import FakeContext, load_handler, load_logic
 
+from dropspot.awaiting import LONGEST_WAIT, MOST_FAILURES
 from dropspot.ports import Endpoint
 from dropspot.testing import MemoryServices, memory_services
 
@@ -27,10 +28,14 @@ class Late(FakeContext):
         return 1000
 
 
+def settings(mode: str = "realtime") -> Any:
+    return app.Settings("dropspot", "bucket", "dropspot-endpoint", image_queue_url=QUEUE, inference_mode=mode)
+
+
 @pytest.fixture
 def world() -> MemoryServices[Any]:
     """Give a bucket with an endpoint in service."""
-    world = memory_services(app.Settings("dropspot", "bucket", "dropspot-endpoint", image_queue_url=QUEUE))
+    world = memory_services(settings())
     world.hosting.endpoints["dropspot-endpoint"] = Endpoint("InService", "config", world.clock.now())
     return world
 
@@ -66,6 +71,15 @@ def test_while_images_wait_only_what_came_before_the_oldest_of_them_is_certain(w
     assert audit(world) == {}
     world.clock.advance(2 * DAY)
     assert audit(world) == {"images/lost.jpg": False}
+
+
+def test_in_asynchronous_mode_an_image_may_be_awaited_as_often_as_it_is_asked_about(world: MemoryServices[Any]) -> None:
+    world = replace(world, settings=settings("async"))
+    world.store.put("images/awaited.jpg", b"x")
+    world.clock.advance(MOST_FAILURES * LONGEST_WAIT.total_seconds())
+    assert audit(world) == {}
+    world.clock.advance(HOUR + 1)
+    assert audit(world) == {"images/awaited.jpg": False}
 
 
 @pytest.mark.parametrize("status", [None, "Creating", "Failed"])

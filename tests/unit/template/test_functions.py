@@ -28,7 +28,7 @@ TOLD = {
         "SAGEMAKER_ROLE_ARN",
     },
     "api": set[str](),
-    "audit_images": {"IMAGE_QUEUE_URL"},
+    "audit_images": {"IMAGE_QUEUE_URL", "INFERENCE_MODE"},
     "collect_detections": {
         "IMAGE_QUEUE_URL",
         "IMAGE_DEAD_LETTER_QUEUE_URL",
