@@ -19,9 +19,7 @@ AUDIT_DUE = "Audit Due"
 
 _PAGE = 1000
 _IN_FLIGHT = timedelta(hours=1)  # after an image came, with an empty queue, nobody is at it any more
-_AWAITED = (
-    _IN_FLIGHT + MOST_FAILURES * LONGEST_WAIT
-)  # asked about again, it may wait as long again
+_AWAITED = _IN_FLIGHT + MOST_FAILURES * LONGEST_WAIT  # asked about again, it may wait as long again
 _KEPT_BY_THE_QUEUE = timedelta(days=15)  # a day more than the queue keeps a message
 
 
@@ -52,8 +50,8 @@ class Batch:
 def settled_before(services: Services[Any], queue_url: str, *, asks: bool = False) -> datetime | None:
     """Return the moment before which everything has been dealt with that ever will; None while nobody answers.
 
-    Without an endpoint the images wait in the queue. While it holds any, only what came before those is certain. `asks`:
-    in asynchronous mode.
+    Without an endpoint the images wait in the queue. While it holds any, only what came before those is certain.
+    `asks`: in asynchronous mode.
     """
     endpoint = services.hosting.endpoint(services.settings.endpoint_name)
     if endpoint is None or endpoint.status != "InService":

@@ -12,13 +12,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from collecting import Collected, Collector
 from dropspot import documents, endpoint
 from dropspot.errors import TransientError
-from dropspot.giving_back import reason
+from dropspot.giving_back import NotBegunError, reason
 from dropspot.image_events import announcement
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
 
 THREADS = 8  # each waits for S3
 FIRST_SECONDS, LONGEST_SECONDS = 2, 900  # that a message rests which can't be dealt with now
+DEPLOYMENT_SECONDS = 60  # that it rests while another model is put into service
 
 logger, metrics = Logger(), Metrics()
 
@@ -52,13 +53,8 @@ def handler(
         metrics.add_metric(f"Answers{result.outcome.capitalize()}", MetricUnit.Count, 1)
     for message_id in announce(collected, services):
         errors[message_id] = TransientError("announce the document: the event bus didn't take it")
-    for message_id, error in errors.items():
-        logger.error("Record failed", message_id=message_id, exc_info=error)
-        metrics.add_metric("AnswersFailed", MetricUnit.Count, 1)
-        record = records[message_id]
-        rest = min(FIRST_SECONDS * 2 ** (receives(record) - 1), LONGEST_SECONDS)
-        services.queues.postpone(services.settings.inference_queue_url, record["receiptHandle"], rest)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in errors]}
+    given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
 
 
 def collector_now(services: Services[Settings]) -> Collector:
@@ -78,6 +74,22 @@ def collector_now(services: Services[Settings]) -> Collector:
             settings.image_dead_letter_queue_url, message, *reason(error)
         ),
     )
+
+
+def give_back(record: Mapping[str, Any], error: BaseException, services: Services[Settings]) -> bool:
+    """Let the message come again after a rest; return False where it was sent afresh."""
+    queues, url, message_id = services.queues, services.settings.inference_queue_url, record["messageId"]
+    try:
+        if isinstance(error, NotBegunError):
+            logger.info("Record put off", message_id=message_id, reason=str(error))
+            queues.send(url, record["body"], DEPLOYMENT_SECONDS)
+            return False
+        logger.error("Record failed", message_id=message_id, exc_info=error)
+        metrics.add_metric("AnswersFailed", MetricUnit.Count, 1)
+        queues.postpone(url, record["receiptHandle"], min(FIRST_SECONDS * 2 ** (receives(record) - 1), LONGEST_SECONDS))
+    except Exception:
+        logger.exception("Record comes again when its visibility ends", message_id=message_id)
+    return True
 
 
 def receives(record: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dropspot.awaiting import MOST_FAILURES, Answered, Awaited
 from dropspot.errors import InvalidInputError, TransientError
+from dropspot.giving_back import NotBegunError
 from dropspot.images import (
     REFUSED_BY_MODEL,
     RejectedImageError,
@@ -20,6 +21,7 @@ from dropspot.placing import Placed, Placer
 from dropspot.ports import Endpoint, ObjectStore
 from dropspot.runs import Run
 
+_ANSWERING = {"InService", "Updating", "SystemUpdating"}
 _PATIENCE = 4  # receives of an answer that came sooner than it was written down that it is awaited
 
 
@@ -50,7 +52,7 @@ class Collector:
     def collect(self, body: str, receives: int) -> Collected:
         """Deal with one notification, received so many times.
 
-        TransientError: nothing is known of the image yet, or the endpoint is being changed.
+        TransientError: nothing is known of the image yet. NotBegunError: one model is replacing another.
         InvalidInputError: the message is no notification of ours. ValueError: the answer is no model's of ours.
         """
         answered = Answered.from_message(body, self.store.bucket)
@@ -76,23 +78,25 @@ class Collector:
 
         A request that waited while the endpoint was changed may have been answered by the model before or after. It was
         made to the config that its answer's place names, so where the endpoint still has that one, no other answered.
+        An endpoint whose instances come and go is Updating too, with the same model all the while.
         """
         try:
             run = Run.from_id(self.app_name, answered.run_id)
         except InvalidInputError:
             return None
-        if self.endpoint is None:
-            return None
-        if self.endpoint.status != "InService":
-            raise TransientError(f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}")
-        return run if self.endpoint.config == run.endpoint_config else None
+        if self.endpoint and _has_two_models(self.endpoint):
+            raise NotBegunError(f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}")
+        return run if self._is_served_by(run) else None
+
+    def _is_served_by(self, run: Run) -> bool:
+        here = self.endpoint
+        return here is not None and here.status in _ANSWERING and here.config == run.endpoint_config
 
     def _run_that_refused(self) -> str | None:
         """Return the id of the run whose model refuses, None where it may be another's: a failure names no config."""
-        if self.endpoint is None or self.champion is None or self.endpoint.status != "InService":
+        if self.endpoint is None or self.champion is None or _has_two_models(self.endpoint):
             return None
-        is_its = self.endpoint.config == Run.from_id(self.app_name, self.champion).endpoint_config
-        return self.champion if is_its else None
+        return self.champion if self._is_served_by(Run.from_id(self.app_name, self.champion)) else None
 
     def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
         """Let the image be asked about again, some times; then it is given up, and its failures are forgotten."""
@@ -121,3 +125,8 @@ class Collector:
         # Whoever died before it told of an equal document leaves that to the message's next delivery.
         is_news = placed is not Placed.KEPT
         return Collected(awaited.picture.image.key, placed.value, awaited, document if is_news else None)
+
+
+def _has_two_models(endpoint: Endpoint) -> bool:
+    """Tell whether one model is replacing another, or coming back."""
+    return endpoint.status == "RollingBack" or endpoint.pending not in {"", endpoint.config}

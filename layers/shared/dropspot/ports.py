@@ -119,13 +119,17 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none."""
+    """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none.
+
+    `pending` is the config that it is being changed to, empty also while it is only scaled.
+    """
 
     status: str
     config: str
     modified: datetime
     reason: str = ""
     variant: str = ""
+    pending: str = ""
 
 
 class Hosting(Protocol):

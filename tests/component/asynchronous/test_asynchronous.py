@@ -60,10 +60,10 @@ class World:
     def asked(self) -> dict[str, str]:
         return self.services.inference.submitted
 
-    def serve(self, run: Any = RUN, status: str = "InService") -> None:
+    def serve(self, run: Any = RUN, status: str = "InService", pending: str = "") -> None:
         self.pipeline.serve(run)
         self.services.hosting.endpoints["dropspot-endpoint"] = Endpoint(
-            status, run.endpoint_config, self.services.clock.now()
+            status, run.endpoint_config, self.services.clock.now(), pending=pending
         )
 
     def upload(self, body: bytes | None = None, key: str = KEY) -> list[str]:
@@ -232,12 +232,47 @@ def test_an_image_whose_answer_is_outdated_is_asked_about_before_the_answer_is_d
     assert world.pipeline.document()["model"]["run_id"] == NEXT_RUN.run_id
 
 
-def test_an_answer_waits_while_the_endpoint_is_changed(world: World) -> None:
+@pytest.mark.parametrize(("status", "pending"), [("Updating", NEXT_RUN.endpoint_config), ("RollingBack", "")])
+def test_an_answer_waits_without_end_while_another_model_is_put_into_service(
+    world: World, status: str, pending: str
+) -> None:
     world.upload()
-    world.serve(status="Updating")
-    assert world.collect(world.answer(world.one()), receives=3) == ["message-0"]
+    world.serve(status=status, pending=pending)
+    message = world.answer(world.one())
+    assert world.collect(message, receives=12) == []
+    assert world.store.keys("detections/") == []
+    assert world.services.queues.sent == [SentMessage(ANSWER_QUEUE, json.dumps(message), collect.DEPLOYMENT_SECONDS)]
+
+
+@pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting"])
+def test_an_answer_of_an_endpoint_that_is_no_more_is_asked_for_again(world: World, status: str) -> None:
+    world.upload()
+    world.serve(status=status)
+    assert world.collect(world.answer(world.one())) == []
+    assert world.services.queues.sent == [SentMessage(QUEUE, look_again(KEY), 0)]
+
+
+@pytest.mark.parametrize("status", ["Updating", "SystemUpdating"])
+def test_an_answer_does_not_wait_while_instances_come_and_go(world: World, status: str) -> None:
+    world.upload()
+    world.serve(status=status)
+    assert world.collect(world.answer(world.one())) == []
+    assert world.pipeline.document()["status"] == "detected"
+
+
+def test_what_failed_rests_longer_each_time_and_spoils_no_other_where_it_cannot_be_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.upload()
+    assert world.collect({"no": "notification"}, receives=3) == ["message-0"]
     [rest] = world.services.queues.postponed
     assert (rest.queue_url, rest.seconds) == (ANSWER_QUEUE, 8)
+
+    def postpone(*arguments: Any) -> None:
+        raise RuntimeError("ServiceUnavailable")
+
+    monkeypatch.setattr(world.services.queues, "postpone", postpone)
+    assert world.collect({"no": "notification"}, world.answer(world.one())) == ["message-0"]
 
 
 def test_an_image_that_the_model_refuses_is_rejected(world: World) -> None:

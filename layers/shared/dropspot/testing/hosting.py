@@ -54,7 +54,7 @@ class MemoryHosting:
             raise InvalidInputError(f"SageMaker refused the endpoint: could not find endpoint configuration {config}")
         self.pending[name] = config
         served = self.endpoints[name].config if name in self.endpoints else config
-        self.endpoints[name] = Endpoint(status, served, self.clock.now(), variant=self._variant(served))
+        self.endpoints[name] = Endpoint(status, served, self.clock.now(), variant=self._variant(served), pending=config)
 
     def _variant(self, config: str) -> str:
         return str(self.configs[config]["ProductionVariants"][0]["VariantName"]) if config in self.configs else ""
