@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 
 from dropspot.images import CORRUPT_IMAGE, DECOMPRESSION_BOMB, TOO_LARGE, UNSUPPORTED_FORMAT, RejectedImageError
+from dropspot.sniff import recognised
 from dropspot_imaging.effort import excessive_effort
 from dropspot_imaging.upright import FORMATS, orientation, strips, upright_size
 
@@ -16,8 +17,6 @@ from dropspot_imaging.upright import FORMATS, orientation, strips, upright_size
 SERVED_FORMATS = (*FORMATS, AvifImagePlugin.AvifImageFile.format) if features.check("avif") else FORMATS
 # A JPEG with more than one picture, as some phones store it, opens as MPO.
 _CONTENT_TYPES = {name: f"image/{name.lower()}" for name in SERVED_FORMATS} | {"MPO": "image/jpeg"}
-_ISO_KINDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "HEIC")
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 
 # What decoders raise on broken input, as Pillow's own tests of broken files show.
 _DECODING_ERRORS = (
@@ -79,11 +78,10 @@ def _opened(body: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise RejectedImageError(DECOMPRESSION_BOMB, f"the picture's size is refused: {error}") from error
     except UnidentifiedImageError as error:
-        is_webp = body[:4] == b"RIFF" and body[8:12] == b"WEBP"
-        iso_kind = _ISO_KINDS.get(body[8:12]) if body[4:8] == b"ftyp" else None
-        if is_webp or iso_kind in SERVED_FORMATS or body.startswith(_BEGINNINGS):
+        kind = (recognised(body) or "").removeprefix("image/").upper()
+        if kind in SERVED_FORMATS:
             raise RejectedImageError(CORRUPT_IMAGE, "the picture's header is broken") from error
-        what = f"{iso_kind} pictures are not read" if iso_kind else "the object is no picture of a known kind"
+        what = f"{kind} pictures are not read" if kind else "the object is no picture of a known kind"
         raise RejectedImageError(UNSUPPORTED_FORMAT, f"{what}: {', '.join(SERVED_FORMATS)} are") from error
     except _DECODING_ERRORS as error:
         raise RejectedImageError(CORRUPT_IMAGE, f"the picture's header is broken: {error}") from error

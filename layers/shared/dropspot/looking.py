@@ -24,7 +24,7 @@ from dropspot.images import (
 )
 from dropspot.ports import Inference, ObjectStore
 from dropspot.runs import Run
-from dropspot.sniff import PAYLOAD_LIMIT, PIXEL_LIMIT, sniff
+from dropspot.sniff import PAYLOAD_LIMIT, PIXEL_LIMIT, recognised, sniff
 from dropspot.thresholds import class_thresholds, global_threshold
 
 OBJECT_LIMIT = 64 * 1024 * 1024  # bytes; what is read into the function's memory
@@ -96,9 +96,8 @@ def too_large(picture: Picture, now: datetime) -> dict[str, Any]:
 
 
 def measured(picture: Picture, body: bytes) -> Picture:
-    """Return the picture with the kind that its headers show; the size that they claim is not to be trusted."""
-    header = sniff(body)
-    return replace(picture, content_type=header.content_type) if header else picture
+    """Return the picture with the kind that its bytes show; the size that they claim is not to be trusted."""
+    return replace(picture, content_type=recognised(body) or picture.content_type)
 
 
 @lru_cache(maxsize=16)

@@ -11,6 +11,17 @@ PAYLOAD_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no more
 PIXEL_LIMIT = 50_000_000  # what detector_container decodes: a picture is refused here, or nowhere
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_BEGINNINGS = {
+    _JPEG: "image/jpeg",
+    _PNG: "image/png",
+    b"GIF8": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+    b"BM": "image/bmp",
+}
+_BRANDS = {b"avif": "image/avif", b"avis": "image/avif"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "image/heic"
+)
 _FRAME_HEADERS = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, Huffman coded: what every decoder reads
 _OTHER_FRAME_HEADERS = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
@@ -38,6 +49,15 @@ class Header:
     def passes(self, size: int) -> bool:
         """Tell whether a picture of so many bytes goes to the model untouched."""
         return self.is_plain and not self.is_bomb and size <= PAYLOAD_LIMIT
+
+
+def recognised(body: bytes) -> str | None:
+    """Return the content type that the first bytes tell, of a broken picture too; None where they tell of none."""
+    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+        return "image/webp"
+    if body[4:8] == b"ftyp":
+        return _BRANDS.get(body[8:12])
+    return next((kind for beginning, kind in _BEGINNINGS.items() if body.startswith(beginning)), None)
 
 
 def sniff(body: bytes) -> Header | None:

@@ -223,6 +223,24 @@ def test_a_refusal_while_another_model_is_wanted_is_nobody_s(pipeline: Pipeline)
     assert len(pipeline.services.inference.images) == 2
 
 
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG"])
+def test_a_broken_picture_s_document_says_what_it_was_to_be(pipeline: Pipeline, kind: str) -> None:
+    for rest in (20, -30):
+        pipeline.store.put(KEY, picture(kind=kind)[:rest], "binary/octet-stream")
+        pipeline.handle(pipeline.created())
+        document = pipeline.document()
+        assert document["rejection"]["code"] == "corrupt_image"
+        assert document["image"]["content_type"] == f"image/{kind.lower()}"
+
+
+def test_a_heic_picture_s_document_says_what_it_is(pipeline: Pipeline) -> None:
+    pipeline.store.put(KEY, b"\0\0\0\x18ftypheic" + bytes(20), "binary/octet-stream")
+    pipeline.handle(pipeline.created())
+    document = pipeline.document()
+    assert document["rejection"]["message"].startswith("HEIC pictures are not read")
+    assert document["image"]["content_type"] == "image/heic"
+
+
 def test_an_event_of_another_version_lends_no_sequencer(pipeline: Pipeline) -> None:
     older = pipeline.upload(picture(64, 32))
     pipeline.upload(picture(16, 8))

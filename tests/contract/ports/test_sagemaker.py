@@ -92,6 +92,18 @@ def test_a_job_s_name_is_never_free_again() -> None:
     assert jobs.describe(JobKind.TRAINING, "once").reason == "it broke"
 
 
+@pytest.mark.parametrize(("told", "pending"), [({}, ""), ({"EndpointConfigName": "app-b"}, "app-b")])
+def test_an_endpoint_tells_what_it_is_being_changed_to(stubbed: Stubber, told: Request, pending: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/e"
+    answer = {"EndpointName": "e", "EndpointArn": arn, "EndpointConfigName": "app-a", "EndpointStatus": "Updating"}
+    answer |= {"CreationTime": now, "LastModifiedTime": now} | ({"PendingDeploymentSummary": told} if told else {})
+    stubbed.add_response("describe_endpoint", answer)
+    endpoint = aws.SageMakerHosting().endpoint("e")
+    assert endpoint is not None
+    assert (endpoint.config, endpoint.pending) == ("app-a", pending)
+
+
 def test_sagemaker_says_that_a_name_is_taken(stubbed: Stubber) -> None:
     stubbed.add_client_error("create_training_job", "ResourceInUse", "Job name must be unique", 400)
     assert not aws.SageMakerJobs().start(JobKind.TRAINING, training_job("once"))
