@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -61,9 +62,18 @@ def fault_of(store: ObjectStore, pair: Pair, champion: str | None) -> str | None
         return MISSING
     if document is None:
         return FOREIGN
-    if document["image"]["etag"] != pair.image.etag:
+    if document["image"]["etag"] != pair.image.etag or (pair.lags() and not _names_present(store, pair, document)):
         return OUTDATED
     return OTHER_MODEL if judged_by(document) not in {None, champion} else None
+
+
+def _names_present(store: ObjectStore, pair: Pair, document: dict[str, Any]) -> bool:
+    """Tell whether the document names the image's present version, which no listing of objects does.
+
+    It is asked for only where the dates leave a doubt: the same bytes uploaded again have the same ETag.
+    """
+    version = store.version(pair.image.key)
+    return version is None or document["image"]["version_id"] == version.version_id
 
 
 def report(findings: Iterable[Finding], console: Console, send: Callable[[list[str]], object] | None) -> int:

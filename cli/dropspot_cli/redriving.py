@@ -61,6 +61,10 @@ class DeadLetters:
         ):
             yield from map(stranded, found)
 
+    def size(self) -> int:
+        """Return about how many messages lie there, those that somebody holds included."""
+        return aws.SqsQueues().waiting(self.url)
+
     def release(self, messages: Iterable[Stranded]) -> None:
         """Give messages back as they were."""
         for message in messages:
@@ -165,7 +169,8 @@ def _show(queue: DeadLetters, messages: list[Stranded], console: Console) -> Non
     by_reason: dict[str, list[Stranded]] = defaultdict(list)
     for message in messages:
         by_reason[message.reason].append(message)
-    console.print(f"{counted(len(messages), 'message')} of {queue.name}:")
+    rest = f"the first {len(messages)} of about {queue.size()} messages" if len(messages) == _AT_ONCE else ""
+    console.print(f"{rest or counted(len(messages), 'message')} of {queue.name}:")
     for reason, failed in by_reason.items():
         console.print(f"  {len(failed)} failed: {escape(reason)}", soft_wrap=True)
         for message in failed[:_SHOWN]:

@@ -20,13 +20,21 @@ def store() -> MemoryStore:
     return store
 
 
-def describe(store: MemoryStore, name: str, etag: str, run_id: str | None = "pets-0123456789") -> None:
+def describe(
+    store: MemoryStore,
+    name: str,
+    etag: str,
+    run_id: str | None = "pets-0123456789",
+    refused_by: str = "",
+    version_id: str | None = None,
+) -> None:
     document = {
         "schema": SCHEMA,
         "status": "detected" if run_id else "rejected",
-        "image": {"etag": etag, "version_id": None},
+        "image": {"etag": etag, "version_id": version_id},
         "model": run_id and {"run_id": run_id},
         "detections": [],
+        "rejection": {"run_id": refused_by} if refused_by else None,
     }
     store.put_json(f"detections/{name}.json", document)
 
@@ -49,6 +57,26 @@ def test_everything_that_can_be_wrong_is_found(store: MemoryStore) -> None:
         Finding("images/gone", ORPHAN),
     ]
     assert list(audit(store, "images/a")) == []
+
+
+def test_the_same_bytes_uploaded_again_need_a_document_of_their_own(store: MemoryStore) -> None:
+    def upload(name: str) -> tuple[str, str | None]:
+        etag = store.put(f"images/{name}", b"x")
+        return etag, store.read(f"images/{name}").version_id
+
+    for name in ("again", "once"):
+        etag, version = upload(name)
+        store.clock.advance(2)
+        describe(store, name, etag, version_id=version)
+    store.clock.advance(2)
+    upload("again")
+    assert list(audit(store, "images/")) == [Finding("images/again", OUTDATED)]
+
+
+def test_what_an_earlier_model_refused_is_of_another_model(store: MemoryStore) -> None:
+    for name, run_id in (("a", "pets-0123456789"), ("b", "pets-9876543210")):
+        describe(store, name, store.put(f"images/{name}", b"x"), run_id=None, refused_by=run_id)
+    assert list(audit(store, "images/")) == [Finding("images/b", OTHER_MODEL)]
 
 
 def test_what_is_found_is_counted_shown_and_repaired(monkeypatch: pytest.MonkeyPatch) -> None:

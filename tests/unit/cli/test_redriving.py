@@ -10,6 +10,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from dropspot import aws
+from dropspot_cli import redriving
 from dropspot_cli.redriving import DeadLetters, redrive, stranded
 
 KEY = "images/a+b c/été.jpg"
@@ -77,6 +78,14 @@ def test_what_is_not_wanted_stays_where_it_is(queue: tuple[str, str], options: d
     assert (number, KEY in told) == (0, True)
     assert bodies(queue[1]) == []
     assert bodies(queue[0]) == [EVENT]
+
+
+def test_a_list_that_ends_early_says_so(queue: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redriving, "_AT_ONCE", 20)
+    strand(queue[0], *[json.dumps({"detail": {"object": {"key": f"images/{n}"}}}) for n in range(33)])
+    _, told = run([dead(*queue)], only_list=True)
+    assert "the first 20 of about 33 messages of images:" in told
+    assert run([dead(*queue)])[0] == 33
 
 
 def test_an_interrupted_question_gives_the_messages_back(queue: tuple[str, str]) -> None:
