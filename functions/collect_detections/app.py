@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from collecting import Collected, Collector
 from dropspot import documents, endpoint
 from dropspot.errors import TransientError
-from dropspot.giving_back import NotBegunError, reason
+from dropspot.giving_back import NotBegunError, alone, reason
 from dropspot.image_events import announcement
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
@@ -51,8 +51,7 @@ def handler(
     for result in collected.values():
         logger.info("Answer collected", image=result.key, outcome=result.outcome)
         metrics.add_metric(f"Answers{result.outcome.capitalize()}", MetricUnit.Count, 1)
-    for message_id in announce(collected, services):
-        errors[message_id] = TransientError("announce the document: the event bus didn't take it")
+    announce(collected, services, errors)
     given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in given_back]}
 
@@ -96,12 +95,19 @@ def receives(record: Mapping[str, Any]) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
 
 
-def announce(collected: Mapping[str, Collected], services: Services[Settings]) -> list[str]:
-    """Tell of the new documents, and forget what was awaited; return the ids of messages whose event wasn't taken."""
-    told = {message_id: result for message_id, result in collected.items() if result.document}
-    taken = services.bus.put_all([announcement(result.document) for result in told.values() if result.document])
-    refused = [message_id for message_id, is_taken in zip(told, taken, strict=True) if not is_taken]
+def announce(
+    collected: Mapping[str, Collected], services: Services[Settings], errors: dict[str, BaseException]
+) -> None:
+    """Tell of the new documents, and forget what was awaited; a message whose event the bus did not take has failed."""
+    events = {message_id: announcement(result.document) for message_id, result in collected.items() if result.document}
+    try:
+        taken = services.bus.put_all(list(events.values()))
+    except Exception as error:  # noqa: BLE001  # of those alone that had something to tell
+        errors |= dict.fromkeys(events, error)
+    else:
+        refused = TransientError("announce the document: the event bus didn't take it")
+        errors |= {message_id: refused for message_id, is_taken in zip(events, taken, strict=True) if not is_taken}
     for message_id, result in collected.items():
-        if message_id not in refused and result.is_done and result.awaited:
-            result.awaited.forget(services.store)
-    return refused
+        if message_id not in errors and result.is_done and result.awaited:
+            with alone(message_id, errors):
+                result.awaited.forget(services.store)

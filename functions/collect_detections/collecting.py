@@ -108,7 +108,7 @@ class Collector:
         key = awaited.picture.image.key
         error = TransientError(f"look at {key}: inference failed {failed.failures} times: {answered.failure}")
         self.set_aside(look_again(key, anew=awaited.anew), error)
-        return Collected(key, "givenUp", given_up)
+        return Collected(key, "abandoned", given_up)
 
     def _ask_again(self, awaited: Awaited, why: str) -> Collected:
         """Have the image looked at again; it is known that no answer is awaited before anybody is told to ask."""

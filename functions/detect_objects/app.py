@@ -1,8 +1,7 @@
 """Images were created or deleted: make the document of each describe what is there now, and tell of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -17,7 +16,7 @@ from dropspot.answering import Read
 from dropspot.awaiting import ASYNC
 from dropspot.describing import Described, Describer, Outcome, absent_documents
 from dropspot.errors import InvalidInputError, TransientError
-from dropspot.giving_back import NotBegunError, reason, rest_seconds
+from dropspot.giving_back import NotBegunError, alone, reason, rest_seconds
 from dropspot.image_events import REDRIVEN, ImageEvent, announcement
 from dropspot.images import ImageRef, is_image_key
 from dropspot.look_again import look_again
@@ -98,15 +97,6 @@ def results(looks: Mapping[str, Future[Described]]) -> dict[str, Described]:
         described[message_id] = replace(result, outcome=Outcome.UNCHANGED) if look in seen else result
         seen.add(look)
     return described
-
-
-@contextmanager
-def alone(message_id: str, errors: dict[str, BaseException]) -> Iterator[None]:
-    """Whatever goes wrong with one message is that message's error, and no other's."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001  # the batch's other images are done, and must not come again for it
-        errors[message_id] = error
 
 
 def describer(events: Iterable[ImageEvent], services: Services[Settings]) -> Describer:

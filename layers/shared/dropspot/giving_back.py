@@ -1,6 +1,8 @@
 """What becomes of a message whose image could not be dealt with now: how long it rests, and why it is given up."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dropspot.errors import NotFoundError, TransientError
 from dropspot.failures import one_sentence
@@ -12,6 +14,15 @@ LONGEST_SECONDS = 900
 
 class NotBegunError(TransientError):
     """It isn't the message's turn yet, and nothing failed. It is sent afresh: waiting burns none of its receives."""
+
+
+@contextmanager
+def alone(message_id: str, errors: dict[str, BaseException]) -> Iterator[None]:
+    """Whatever goes wrong with one message is that message's error, and no other's."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # the batch's other images are done, and must not come again for it
+        errors[message_id] = error
 
 
 def rest_seconds(error: BaseException, receives: int) -> int:

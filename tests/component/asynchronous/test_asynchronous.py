@@ -335,6 +335,24 @@ def test_an_event_that_the_bus_refuses_is_told_by_the_next_delivery(world: World
     assert len(world.services.bus.of(IMAGE_DETECTED)) == 1
 
 
+@pytest.mark.parametrize("fault", ["put_all", "delete"])
+def test_what_goes_wrong_after_one_document_spoils_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    world.upload()
+    message = world.answer(world.one())
+
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("AccessDenied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.bus if fault == "put_all" else world.store, fault, fail)
+        unawaited = world.answer("nobody")
+        assert world.collect(message, unawaited, receives=4) == ["message-0"]
+    assert world.collect(message) == []
+    assert len(world.services.bus.of(IMAGE_DETECTED)) >= 1
+
+
 @pytest.mark.parametrize("rows", ["nonsense", [[9.0, 0.9, 0.0, 0.0, 1.0, 1.0]]])
 def test_an_answer_that_makes_no_sense_is_no_fault_of_the_image(world: World, rows: Any) -> None:
     world.upload()
