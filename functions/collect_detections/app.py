@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     image_queue_url: str
     image_dead_letter_queue_url: str
     inference_queue_url: str
+    inference_dead_letter_queue_url: str
+    inference_receives: int  # after so many a message is given up
     score_threshold: str
 
 
@@ -76,16 +78,21 @@ def collector_now(services: Services[Settings]) -> Collector:
 
 
 def give_back(record: Mapping[str, Any], error: BaseException, services: Services[Settings]) -> bool:
-    """Let the message come again after a rest; return False where it was sent afresh."""
-    queues, url, message_id = services.queues, services.settings.inference_queue_url, record["messageId"]
+    """Let the message come again after a rest; return False where it is done with: set aside, or sent afresh."""
+    settings, queues, count, message_id = services.settings, services.queues, receives(record), record["messageId"]
     try:
         if isinstance(error, NotBegunError):
             logger.info("Record put off", message_id=message_id, reason=str(error))
-            queues.send(url, record["body"], DEPLOYMENT_SECONDS)
+            queues.send(settings.inference_queue_url, record["body"], DEPLOYMENT_SECONDS)
             return False
         logger.error("Record failed", message_id=message_id, exc_info=error)
         metrics.add_metric("AnswersFailed", MetricUnit.Count, 1)
-        queues.postpone(url, record["receiptHandle"], min(FIRST_SECONDS * 2 ** (receives(record) - 1), LONGEST_SECONDS))
+        if count >= settings.inference_receives:
+            queues.set_aside(settings.inference_dead_letter_queue_url, record["body"], *reason(error))
+            metrics.add_metric("AnswersGivenUp", MetricUnit.Count, 1)
+            return False
+        rest = min(FIRST_SECONDS * 2 ** (count - 1), LONGEST_SECONDS)
+        queues.postpone(settings.inference_queue_url, record["receiptHandle"], rest)
     except Exception:
         logger.exception("Record comes again when its visibility ends", message_id=message_id)
     return True

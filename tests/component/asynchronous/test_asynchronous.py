@@ -102,6 +102,8 @@ class World:
             image_queue_url=QUEUE,
             image_dead_letter_queue_url=DEAD_LETTER_QUEUE,
             inference_queue_url=ANSWER_QUEUE,
+            inference_dead_letter_queue_url=f"{ANSWER_QUEUE}-dead",
+            inference_receives=12,
             score_threshold="0.5",
         )
         services = replace(self.services, settings=told)
@@ -358,6 +360,15 @@ def test_an_answer_that_makes_no_sense_is_no_fault_of_the_image(world: World, ro
     world.upload()
     assert world.collect(world.answer(world.one(), rows)) == ["message-0"]
     assert world.store.keys("detections/") == []
+
+
+def test_an_answer_that_is_given_up_lies_in_its_dead_letter_queue_with_the_reason(world: World) -> None:
+    world.upload()
+    message = world.answer(world.one(), "nonsense")
+    assert world.collect(message, receives=11) == ["message-0"]
+    assert world.collect(message, receives=12) == []
+    [aside] = world.services.queues.aside
+    assert (aside.queue_url, json.loads(aside.body), aside.code) == (f"{ANSWER_QUEUE}-dead", message, "ValueError")
 
 
 def test_one_bad_notification_spoils_no_other(world: World) -> None:

@@ -33,6 +33,8 @@ TOLD = {
         "IMAGE_QUEUE_URL",
         "IMAGE_DEAD_LETTER_QUEUE_URL",
         "INFERENCE_QUEUE_URL",
+        "INFERENCE_DEAD_LETTER_QUEUE_URL",
+        "INFERENCE_RECEIVES",
         "SCORE_THRESHOLD",
     },
     "deploy_model": {"SERVED_DATASET"},
@@ -202,6 +204,12 @@ def test_detect_objects_gives_up_when_the_queue_does(stack: Stack) -> None:
     told = stack.environment("DetectObjectsFunction")
     assert told["IMAGE_RECEIVES"] == str(queue["RedrivePolicy"]["maxReceiveCount"])
     assert told["IMAGE_DEAD_LETTER_QUEUE_URL"] == "ImageDeadLetterQueue"
+
+
+def test_an_answer_is_given_up_when_its_queue_would(stack: Stack) -> None:
+    queue = stack.resources["InferenceQueue"]["Properties"]
+    told = stack.environment("CollectDetectionsFunction")
+    assert told["INFERENCE_RECEIVES"] == str(queue["RedrivePolicy"]["maxReceiveCount"])
 
 
 def test_a_deletion_is_looked_at_again_when_every_worker_that_saw_the_image_is_gone(stack: Stack) -> None:
