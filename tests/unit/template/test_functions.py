@@ -207,7 +207,7 @@ def test_detect_objects_gives_up_when_the_queue_does(stack: Stack) -> None:
 
 
 def test_an_answer_is_given_up_when_its_queue_would(stack: Stack) -> None:
-    queue = stack.resources["InferenceQueue"]["Properties"]
+    queue = stack.properties("InferenceQueue")
     told = stack.environment("CollectDetectionsFunction")
     assert told["INFERENCE_RECEIVES"] == str(queue["RedrivePolicy"]["maxReceiveCount"])
 
