@@ -7,7 +7,7 @@ from typing import Any
 from decision import Action, Situation
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, wanted_in
-from dropspot.errors import InvalidInputError, TransientError
+from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.failures import fail_run, notice, one_sentence
 from dropspot.ports import Endpoint, Request
 from dropspot.preparation import tags
@@ -37,6 +37,15 @@ class Settings(BaseSettings):
         """Return the guardrails; InvalidInputError says which of the stack's parameters can't be."""
         check_key(self.endpoint_kms_key, self.endpoint_instance_type)
         return Guardrails.from_document(self.guardrails, self.endpoint_instance_count)
+
+    @property
+    def objection(self) -> str:
+        """Why no endpoint can be asked for with the stack's parameters, empty where it can."""
+        try:
+            self.checked_guardrails()
+        except InvalidInputError as error:
+            return str(error)
+        return ""
 
 
 def observe(services: Services[Settings]) -> Situation:
@@ -70,13 +79,17 @@ def attempt_at(services: Services[Settings], candidate: Deployment) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass came to: whether it changed anything, and why the target's deployment failed, where it did."""
+    """What a pass came to: whether it changed anything, and why the target's deployment failed, where it did.
+
+    `trouble` is what was refused and is tried again, with each pass.
+    """
 
     changed: bool
     failure: str = ""
+    trouble: str = ""
 
 
-def act(action: Action, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
+def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
     """Do it."""
     name, target = services.settings.endpoint_name, situation.target
     if action is Action.DELETE and situation.endpoint:
@@ -90,7 +103,7 @@ def act(action: Action, situation: Situation, services: Services[Settings], guar
         return fail(services, target, reason or "the endpoint went back to the model before")
     if action is Action.PROMOTE:
         return take_over(target, situation, services)
-    return serve(target, situation, services, guardrails)
+    return serve(target, situation, services)
 
 
 def take_over(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
@@ -113,7 +126,7 @@ def scale(situation: Situation, services: Services[Settings]) -> Outcome:
     try:
         return Outcome(changed=keep_scaling(services, situation.endpoint))
     except InvalidInputError as error:
-        return Outcome(changed=False, failure=str(error))
+        return Outcome(changed=False, trouble=str(error))
 
 
 def classes_of(services: Services[Settings], target: Deployment) -> list[str]:
@@ -141,9 +154,10 @@ def fail(services: Services[Settings], target: Deployment, reason: str) -> Outco
     return Outcome(changed=True, failure=reason)
 
 
-def serve(target: Deployment, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
+def serve(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
     """Ask the endpoint to serve the target. That it was asked is written first: it tells a rollback later."""
     name, endpoint, store = services.settings.endpoint_name, situation.endpoint, services.store
+    guardrails = services.settings.checked_guardrails()
     try:
         variant = make_config(target, services)
         request: Request = {"EndpointName": name, "EndpointConfigName": target.run.endpoint_config}
@@ -161,14 +175,14 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
             services.hosting.update_endpoint(request)
         else:
             services.hosting.create_endpoint(request | {"Tags": tags(target.run, target.dataset)})
-    except InvalidInputError as error:
-        # Refused: for good, unless the endpoint was on its way already when we asked.
+    except (InvalidInputError, NotFoundError) as error:
+        # Refused, or files of the run are gone: for good, unless the endpoint was on its way already when we asked.
         present = services.hosting.endpoint(name)
         if present is not None and present.status != "InService":
             withdraw(services, target)
             return Outcome(changed=False)
         if situation.is_champion(target):
-            return Outcome(changed=False, failure=str(error))  # it is tried again, each minute
+            return Outcome(changed=False, trouble=str(error))  # it is tried again, each minute
         return fail(services, target, str(error))
     except TransientError:
         withdraw(services, target)

@@ -78,8 +78,11 @@ def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pyt
     run = begun(road)
     road.deploy(run)
     allowed, road.world = road.world, replace(road.world, scaling=Refusing())
-    road.reconcile()
-    assert '"RunsFailed"' in capsys.readouterr().out
+    for _ in range(2):
+        road.reconcile()
+    assert '"ChangesRefused"' in capsys.readouterr().out
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert told["notice"].endswith("Application Auto Scaling refused to register: no such role")
     assert road.store.head(run.key("failure.json")) is None
     road.world = allowed
     road.reconcile()

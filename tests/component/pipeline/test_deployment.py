@@ -62,21 +62,35 @@ def test_an_endpoint_whose_variant_bears_a_run_s_id_is_replaced_all_at_once(road
     assert "DeploymentConfig" not in asked(road, second)
 
 
-def test_parameters_that_cannot_be_stop_the_pass_and_not_the_images() -> None:
-    road = Road(guardrails=GUARDRAILS | {"strategy": "canary"})
+IMPOSSIBLE = GUARDRAILS | {"strategy": "canary"}
+
+
+def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back() -> None:
+    road = Road(guardrails=IMPOSSIBLE)
     road.judge(begun(road))
-    with pytest.raises(InvalidInputError, match="canary needs two instances or more"):
+    for _ in range(3):
         road.reconcile()
     assert road.world.hosting.endpoints == {}
     assert not road.world.bus.of("Run Failed")
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert told["notice"].startswith("The endpoint stays as it is: the stack's parameters can't be: canary needs two")
     road.changes = {}
     road.reconcile()
     road.come_up()
-    road.reconcile()
-    road.changes = {"guardrails": GUARDRAILS | {"strategy": "canary"}}
+    road.changes = {"guardrails": IMPOSSIBLE}
     road.world.intake.set_open("mapping", False)  # as the stack update does that brought the wrong parameters
-    with pytest.raises(InvalidInputError):
-        road.reconcile()
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
+    assert road.world.intake.is_open("mapping")
+    assert len(road.world.bus.of("Endpoint Stuck")) == 2  # they were right in between
+
+
+def test_a_model_whose_files_are_gone_fails_and_the_passes_go_on(road: Road) -> None:
+    second = successor(road)
+    road.store.delete(second.key("prepared", "classes.json"))
+    road.reconcile()
+    assert "classes.json" in road.store.json(second.key("failure.json"))["message"]
+    road.reconcile()
     assert road.world.intake.is_open("mapping")
 
 
