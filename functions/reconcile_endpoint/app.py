@@ -31,7 +31,7 @@ def reconcile(services: Services[Settings]) -> None:
     situation = observe(services)
     action, target = decide(situation), situation.target
     objection = services.settings.objection
-    held = objection and action in {Action.CREATE, Action.UPDATE}
+    held = objection and action in {Action.CREATE, Action.UPDATE, Action.REPLACE}
     outcome = Outcome(changed=False) if held else act(action, situation, services)
     run_id = target.run.run_id if target else ""
     if trouble := objection or outcome.trouble:

@@ -6,7 +6,7 @@ from typing import Any
 
 from decision import Action, Situation
 from dropspot import documents
-from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, wanted_in
+from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, asleep_alarm, wanted_in
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.failures import fail_run, notice, one_sentence
 from dropspot.ports import Endpoint, Request
@@ -68,6 +68,7 @@ def observe(services: Services[Settings]) -> Situation:
         champion=Deployment.from_document(app, champion) if champion else None,
         deployment_failed=deployment_failed,
         asked_at=asked_at,
+        wants_asynchronous=bool(services.settings.inference_topic),
     )
 
 
@@ -98,6 +99,8 @@ def act(action: Action, situation: Situation, services: Services[Settings]) -> O
         return Outcome(changed=True, failure=failure)
     if target is None or action is Action.WAIT:
         return Outcome(changed=False)
+    if action is Action.REPLACE:
+        return remove(situation, services)
     if action is Action.GIVE_UP:
         reason = situation.endpoint.reason if situation.endpoint else ""
         return fail(services, target, reason or "the endpoint went back to the model before")
@@ -132,6 +135,18 @@ def scale(situation: Situation, services: Services[Settings]) -> Outcome:
 def classes_of(services: Services[Settings], target: Deployment) -> list[str]:
     """Return the names of the target's classes."""
     return list(documents.read(services.store, target.run.key("prepared", "classes.json"))["classes"])
+
+
+def remove(situation: Situation, services: Services[Settings]) -> Outcome:
+    """Delete the endpoint of the other inference mode; the queue is closed first, so that images wait for the next."""
+    endpoint, settings = situation.endpoint, services.settings
+    if endpoint is None or services.intake.is_open(settings.image_mapping_id):
+        return Outcome(changed=False)  # the end of this pass closes it
+    if endpoint.is_asynchronous:
+        stop_scaling(services, endpoint)
+        services.alarms.delete([asleep_alarm(settings.app_name)])
+    services.hosting.delete_endpoint(settings.endpoint_name)
+    return Outcome(changed=True)
 
 
 def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]) -> str:

@@ -119,13 +119,17 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none."""
+    """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none.
+
+    It is asynchronous or not from its creation on: no update makes one kind into the other.
+    """
 
     status: str
     config: str
     modified: datetime
     reason: str = ""
     variant: str = ""
+    is_asynchronous: bool = False
 
 
 class Hosting(Protocol):

@@ -167,6 +167,20 @@ def test_an_update_keeps_the_requests_that_wait_and_answers_go_where_the_new_con
     told()
 
 
+def test_no_update_makes_one_kind_of_endpoint_into_the_other(aws, endpoint, model):
+    """UpdateEndpoint: no AsyncInferenceConfig is added to an endpoint or removed from it (ValidationException)."""
+    realtime = aws.config(aws.name("config"), model)
+    with pytest.raises(ClientError, match="AsyncInferenceConfig parameter cannot be removed from") as told:
+        aws["sagemaker"].update_endpoint(EndpointName=endpoint, EndpointConfigName=realtime)
+    assert told.value.response["Error"]["Code"] == "ValidationException"
+    other = aws.name("realtime")
+    assert aws.endpoint(other, realtime)["EndpointStatus"] == "InService"
+    with pytest.raises(ClientError, match="AsyncInferenceConfig parameter cannot be added to this endpoint"):
+        aws["sagemaker"].update_endpoint(EndpointName=other, EndpointConfigName=config(aws, model))
+    for name in (endpoint, other):
+        assert aws["sagemaker"].describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+
+
 def test_each_kind_of_endpoint_refuses_the_other_kind_of_request(aws, endpoint):
     """AsyncInferenceConfig: an endpoint whose config has it takes asynchronous requests, and no others."""
     with pytest.raises(ClientError, match="asynchronous"):

@@ -41,6 +41,7 @@ class SageMakerHosting:
             modified=answer["LastModifiedTime"],
             reason=answer.get("FailureReason", ""),
             variant=next((variant["VariantName"] for variant in answer.get("ProductionVariants", [])), ""),
+            is_asynchronous="AsyncInferenceConfig" in answer,
         )
 
     def endpoint_config(self, name: str) -> Request | None:
