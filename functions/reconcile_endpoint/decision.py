@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from dropspot.desired import target_of
 from dropspot.endpoint import Deployment
 from dropspot.ports import Endpoint
 
@@ -42,12 +43,7 @@ class Situation:
     @property
     def target(self) -> Deployment | None:
         """What should be in service: the first candidate that hasn't failed, else the champion."""
-        for candidate in self.wanted:
-            if self.champion and candidate.order <= self.champion.order:
-                break
-            if not self.has_failed(candidate):
-                return candidate
-        return self.champion
+        return target_of(self.wanted, self.champion, self.deployment_failed)
 
     def has_failed(self, candidate: Deployment) -> bool:
         """Tell whether a candidate's deployment has failed; the champion's never does, it is only tried again."""

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from decision import Action, Situation
 from dropspot import documents
+from dropspot.desired import attempt_at, deployment_failed
 from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, asleep_alarm, wanted_in
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.failures import fail_run, notice, one_sentence
@@ -53,29 +55,18 @@ def observe(services: Services[Settings]) -> Situation:
     store, app = services.store, services.settings.app_name
     champion = documents.read_or_none(store, CHAMPION)
 
-    def deployment_failed(candidate: Deployment) -> bool:
-        if store.head(candidate.run.key("failure.json")) is not None:
-            return True
-        return "failed" in attempt_at(services, candidate)
-
     def asked_at(candidate: Deployment) -> datetime | None:
-        moment = attempt_at(services, candidate).get("asked_at")
+        moment = attempt_at(store, candidate).get("asked_at")
         return datetime.fromisoformat(moment) if moment else None
 
     return Situation(
         endpoint=services.hosting.endpoint(services.settings.endpoint_name),
         wanted=wanted_in(app, documents.read_or_none(store, DESIRED)),
         champion=Deployment.from_document(app, champion) if champion else None,
-        deployment_failed=deployment_failed,
+        deployment_failed=partial(deployment_failed, store),
         asked_at=asked_at,
         wants_asynchronous=bool(services.settings.inference_topic),
     )
-
-
-def attempt_at(services: Services[Settings], candidate: Deployment) -> dict[str, Any]:
-    """Return what is written of the candidate's deployment; empty where only another one of the same run was tried."""
-    document = documents.read_or_none(services.store, candidate.run.key("deploy.json")) or {}
-    return document if document.get("requested_at", "") == candidate.requested_at else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +153,10 @@ def fail(services: Services[Settings], target: Deployment, reason: str) -> Outco
     if target.requested_at and services.store.head(target.run.key("champion.json")) is not None:
         told = notice(f"The rollback to run {target.run.run_id} failed: {reason}")
         services.bus.put(ROLLBACK_FAILED, {"run_id": target.run.run_id, "notice": told})
-        attempt = attempt_at(services, target) | {"requested_at": target.requested_at, "failed": one_sentence(reason)}
+        attempt = attempt_at(services.store, target) | {
+            "requested_at": target.requested_at,
+            "failed": one_sentence(reason),
+        }
         documents.write(services.store, target.run.key("deploy.json"), attempt)
     else:
         fail_run(services, target.run, "deploy", reason)
@@ -207,7 +201,7 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
 
 def withdraw(services: Services[Settings], target: Deployment) -> None:
     """Write down that the endpoint wasn't asked after all: whatever it does next, it doesn't come back from there."""
-    attempt = attempt_at(services, target)
+    attempt = attempt_at(services.store, target)
     if attempt.pop("asked_at", None):
         documents.write(services.store, target.run.key("deploy.json"), attempt)
 
