@@ -156,6 +156,9 @@ class Hosting(Protocol):
 
     def delete_endpoint_config(self, name: str) -> None: ...
 
+    def model_names(self, prefix: str) -> list[str]:
+        """Return the names of the models that begin with the prefix, oldest first."""
+
     def delete_model(self, name: str) -> None: ...
 
 

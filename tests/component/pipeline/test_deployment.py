@@ -212,6 +212,39 @@ def test_configs_models_and_alarms_of_those_who_won_t_come_back_go(road: Road) -
     assert set(road.world.alarms.requests) == {run.name(name) for run in kept for name in ("errors", "latency")}
 
 
+def test_models_of_refused_and_failed_runs_go_and_those_under_evaluation_stay(road: Road) -> None:
+    hosting = road.world.hosting
+    hosting.models["dropspot-experiment"] = hosting.models["dropspot-pets-0123456789-train"] = {}  # somebody else's
+    champion = begun(road)
+    road.deploy(champion)
+    road.world.clock.advance(100)
+    road.retrain("event-refused")
+    refused = road.runs[-1]
+    road.judge(refused, good=False)
+    broken = successor(road, 1)
+    road.reconcile()
+    road.world.clock.advance(60)
+    road.come_up(config=champion.endpoint_config, reason="alarm")
+    road.reconcile()
+    road.retrain("event-slow")
+    slow = road.runs[-1]
+    road.prepare(slow, held_out="b.jpg")
+    road.command("start_training", slow, "prep")
+    road.train(slow)
+    road.command("start_evaluation", slow, "train")
+    assert {refused.model, broken.model, slow.model} < set(hosting.models)
+    latest = [champion]
+    for number in (2, 3):  # keep_configs is 1
+        latest.append(successor(road, number))
+        road.reconcile()
+        road.come_up()
+        road.reconcile()
+    assert road.store.json(slow.key("eval.json"))["champion"]["run_id"] == champion.run_id
+    strangers = {"dropspot-experiment", "dropspot-pets-0123456789-train"}
+    assert set(hosting.models) == {run.model for run in (*latest, slow)} | strangers
+    assert set(hosting.configs) == {run.endpoint_config for run in latest[1:]}
+
+
 def test_the_stand_in_is_deployed_where_the_later_run_fails(road: Road) -> None:
     road.deploy(begun(road))
     earlier = successor(road, 1)

@@ -211,7 +211,10 @@ def test_hosting_says_what_was_made(hosting: Hosting) -> None:
     hosting.delete_endpoint_config("app-b")
     hosting.delete_endpoint_config("other-app-a")
     assert hosting.endpoint_configs("app-") == ["app-a"]
-    hosting.delete_model("m")
+    hosting.create_model(MODEL | {"ModelName": "app-m"})
+    assert hosting.model_names("app-") == ["app-m"]
+    hosting.delete_model("app-m")
+    assert hosting.model_names("") == ["m"]
 
 
 def test_an_endpoint_config_says_where_asynchronous_answers_go(hosting: Hosting) -> None:

@@ -84,5 +84,8 @@ class MemoryHosting:
     def delete_endpoint_config(self, name: str) -> None:
         self.configs.pop(name, None)
 
+    def model_names(self, prefix: str) -> list[str]:
+        return [name for name in self.models if name.startswith(prefix)]
+
     def delete_model(self, name: str) -> None:
         self.models.pop(name, None)
