@@ -289,6 +289,26 @@ def test_a_variant_that_was_let_go_keeps_its_instances(aws, sleeper, told):
         aws["application-autoscaling"].deregister_scalable_target(**of)
 
 
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"MinCapacity": 2, "MaxCapacity": 1}, "Maximum capacity cannot be less than minimum capacity"),
+        ({"MinCapacity": 1}, "MaxCapacity is needed"),
+        ({"MinCapacity": 0, "MaxCapacity": 1, "SuspendedState": {"DynamicScalingInSuspended": True}}, "SuspendedState"),
+    ],
+)
+def test_a_target_that_can_t_be_is_refused(aws, sleeper, stated, said):
+    """RegisterScalableTarget: both capacities for a new target, the least of them no larger than the most."""
+    of = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{sleeper}/variant/only",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    with pytest.raises(ClientError, match=said) as refused:
+        aws["application-autoscaling"].register_scalable_target(**of, **stated)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
 def test_only_variants_of_asynchronous_endpoints_scale(aws):
     """docs/embedded-cloud.md: of scaling there is that of asynchronous endpoints alone."""
     with pytest.raises(ClientError, match="no variant of an asynchronous endpoint"):
