@@ -129,6 +129,8 @@ WRONG = {
     "no such score": [[0, 1.9, 0.1, 0.1, 0.5, 0.5]],
     "no such box": [[0, 0.9, 0.1, 0.1, 50.0, 50.0]],
     "not six numbers": [[0, 0.9, 0.1]],
+    "no number": [[0, float("nan"), 0.1, 0.1, 0.5, 0.5]],
+    "beyond every number": [[0, 0.9, 10**400, 0.1, 0.5, 0.5]],
 }
 
 
