@@ -184,9 +184,7 @@ def approve(
 ) -> None:
     """Put a model into service that has passed the gate and waits for approval."""
     approved = decide(context.obj.connect(), run, APPROVED, note)
-    console.print(
-        f"[green]✓[/] approved the model of {approved}: `dropspot watch {approved}` shows it come into service"
-    )
+    console.print(f"[green]✓[/] approved the model of {approved}: `dropspot watch {approved}` shows what becomes of it")
 
 
 @app.command()

@@ -7,6 +7,6 @@ from dropspot_cli.stack import Stack
 
 
 def request_rollback(stack: Stack, run_id: str) -> tuple[str, str]:
-    """Put the request on the bus; return the run's id and the event's. Without a run it is the champion before."""
+    """Put the request on the bus; return the run's id and the event's. Without a run it is the one before."""
     run = run_to_restore(stack.store, stack.app, run_id or None)
     return run.run_id, EventBridgeBus(stack.app).put(ROLLBACK_REQUESTED, {"run_id": run.run_id})

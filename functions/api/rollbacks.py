@@ -12,7 +12,7 @@ from dropspot.settings import Settings
 def request_rollback(services: Services[Settings], body: Any) -> dict[str, str]:
     """Put the request on the bus; return the event's id, and the run that is meant.
 
-    Without a run it is the champion before. InvalidInputError: the body states anything but a run's id, or the run was
+    Without a run it is the one before. InvalidInputError: the body states anything but a run's id, or the run was
     never in service. NotFoundError: no such run.
     """
     if not isinstance(body, dict) or body.keys() - {"run_id"}:

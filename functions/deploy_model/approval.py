@@ -7,9 +7,10 @@ from dropspot.desired import Objection, want
 from dropspot.endpoint import ENDPOINT_DESIRED, MODEL_REFUSED, Deployment
 from dropspot.errors import InvalidInputError
 from dropspot.failures import notice
-from dropspot.ports import APPROVED, PENDING
+from dropspot.ports import APPROVED, PENDING, ObjectStore
 from dropspot.runs import Run
 from dropspot.services import Services
+from gate import PASSED
 
 
 def apply_approval(arn: str, services: Services[Any]) -> str | None:
@@ -27,12 +28,31 @@ def apply_approval(arn: str, services: Services[Any]) -> str | None:
     candidate = candidate_of(services, run)
     objection = None
     if package.approval == APPROVED:
-        objection = put_into_service(services, candidate, "approved")
+        objection = objection_of_run(store, run) or put_into_service(services, candidate, "approved")
+        if objection:
+            without_effect(services, candidate, objection.message)
     else:
         told = notice(f"The model of run {run.run_id} was rejected" + (f": {package.note}" if package.note else ""))
         services.bus.put(MODEL_REFUSED, {"run_id": run.run_id, "dataset": candidate.dataset, "notice": told})
     record_approval(services, run, package.approval, package.note, objection)
     return package.approval
+
+
+def objection_of_run(store: ObjectStore, run: Run) -> Objection | None:
+    """Return why no approval brings the run's model into service, None where one may: it has passed the gate."""
+    if failure := documents.read_or_none(store, run.key("failure.json")):
+        return Objection(f"its run has failed: {failure['message']}")
+    verdict = documents.read_or_none(store, run.key("verdict.json"))
+    if verdict and verdict["status"] != PASSED:
+        return Objection(f"the gate has kept it out: {verdict['rule']}")
+    return None
+
+
+def without_effect(services: Services[Any], candidate: Deployment, reason: str) -> None:
+    """Tell that an approved model doesn't go into service."""
+    run_id = candidate.run.run_id
+    told = notice(f"The model of run {run_id} was approved and doesn't go into service: {reason}")
+    services.bus.put(MODEL_REFUSED, {"run_id": run_id, "dataset": candidate.dataset, "notice": told})
 
 
 def candidate_of(services: Services[Any], run: Run) -> Deployment:

@@ -14,11 +14,12 @@ from dropspot.runs import Run
 from dropspot.scoring import Detection
 from held_out import detections_of
 
-SAME, AGAIN, OWN = "same_pictures", "evaluated_again", "own_pictures"
+SAME, AGAIN, OWN, NONE = "same_pictures", "evaluated_again", "own_pictures", "not_compared"
 _SAYS = {
     SAME: "it was evaluated on the same held-out pictures",
     AGAIN: "it was evaluated again, on the candidate's held-out pictures",
     OWN: "its own evaluation was on other held-out pictures",
+    NONE: "no comparison took place, since its own evaluation.json is missing",
 }
 
 
@@ -26,33 +27,41 @@ _SAYS = {
 class Comparison:
     """The champion beside the candidate. `basis` says whose pictures its scores are of, `says` the same in words.
 
-    `document` is the champion's evaluation, in which classes that both know have the candidate's labels.
+    `document` is the champion's evaluation, in which classes that both know have the candidate's labels; None where
+    there is none to compare with.
     """
 
     run_id: str
     basis: str
     says: str
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] | None
     candidate_labels: Sequence[str]
     champion_labels: Sequence[str]
 
     @property
     def ap50(self) -> dict[str, float | None]:
         """AP@0.5 of the classes that both know, by label."""
-        return {one["label"]: one["ap50"] for one in self.document["classes"] if one["label"] in self.candidate_labels}
+        classes = self.document["classes"] if self.document else ()
+        return {one["label"]: one["ap50"] for one in classes if one["label"] in self.candidate_labels}
 
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What verdict.json keeps of it; classes that only one of the two knows are listed, not compared."""
+    def summary(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what verdict.json keeps of it beside the candidate's evaluation.
+
+        Classes that only one of the two knows, or that one of them has no held-out box of, are listed, not compared.
+        """
         candidate, champion = set(self.candidate_labels), set(self.champion_labels)
+        ap50 = {one["label"]: one["ap50"] for one in evaluation["classes"]}
+        both = candidate & champion
+        unmeasured = [label for label in both if ap50[label] is None or self.ap50.get(label, 0) is None]
         return {
             "run_id": self.run_id,
             "basis": self.basis,
             "says": self.says,
-            "map50": self.document["map50"],
+            "map50": self.document["map50"] if self.document else None,
             "classes_not_compared": {
                 "candidate_only": sorted(candidate - champion),
                 "champion_only": sorted(champion - candidate),
+                "without_held_out_box": sorted(unmeasured),
             },
         }
 
@@ -65,7 +74,7 @@ def compare(
     progress: Progress,
     truth: Mapping[str, HeldOutPicture],
 ) -> Comparison | None:
-    """Return the champion's side of the comparison, None where there is nothing to compare with.
+    """Return the champion's side of the comparison, None where there is no champion.
 
     `champion` is the run in service now. Where it came there meanwhile, or where its evaluation over the candidate's
     pictures failed, its own recorded evaluation has to do, and the comparison says so.
@@ -89,7 +98,7 @@ def compare(
         why = expected.objection or (progress.champion.reason if progress.champion else "")
     document = document or documents.read_or_none(store, champion.key("evaluation", "evaluation.json"))
     if document is None:
-        return None
+        basis = NONE
     says = f"{_SAYS[basis]}; it was not evaluated again: {why}" if why else _SAYS[basis]
     return Comparison(champion.run_id, basis, says, document, labels, champion_labels)
 

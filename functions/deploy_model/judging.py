@@ -46,7 +46,7 @@ def judge_run(run: Run, services: Services[Any]) -> Verdict | None:
     comparison = compare(store, run, champion, record, progress, truth)
     measured = evaluation.document
     documents.write(store, run.key("evaluation", "evaluation.json"), measured)
-    if comparison:
+    if comparison and comparison.document:
         document = {"run_id": comparison.run_id, "basis": comparison.basis, **comparison.document}
         documents.write(store, run.key("evaluation", "champion.json"), document)
     rules = judge(measured, plan.gate, comparison)
@@ -119,7 +119,7 @@ def verdict_document(
         "boxes": evaluation["boxes"],
         "gate": plan.document["gate"],
         "rules": rule_documents(rules),
-        "champion": comparison.summary if comparison else None,
+        "champion": comparison.summary(evaluation) if comparison else None,
         "approval": plan.gate.approval,
         "at": documents.timestamp(services.now()),
     }

@@ -7,9 +7,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from decision import Action, decide, takes_images
-from deployment import Settings, act, observe
+from deployment import Outcome, Settings, act, observe
 from dropspot.errors import TransientError
 from dropspot.services import Services, aws_services
+from telling import tell
 
 logger, metrics = Logger(), Metrics()
 
@@ -26,12 +27,18 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
 
 
 def reconcile(services: Services[Settings]) -> None:
-    """Do the one thing that is due; InvalidInputError: the stack's parameters contradict each other."""
-    guardrails = services.settings.checked_guardrails()
+    """Do the one thing that is due; where the stack's parameters can't be, anything but ask for an endpoint."""
     situation = observe(services)
     action, target = decide(situation), situation.target
-    outcome = act(action, situation, services, guardrails)
+    objection = services.settings.objection
+    held = objection and action in {Action.CREATE, Action.UPDATE, Action.REPLACE}
+    outcome = Outcome(changed=False) if held else act(action, situation, services)
     run_id = target.run.run_id if target else ""
+    if trouble := objection or outcome.trouble:
+        logger.error("Endpoint held back", action=action.value, run_id=run_id, reason=trouble)
+        metrics.add_metric("ChangesRefused", MetricUnit.Count, 1)
+    if trouble or action is not Action.WAIT:
+        tell(services, trouble)
     if outcome.failure:
         logger.error("Deployment failed", run_id=run_id, step="deploy", reason=outcome.failure)
         metrics.add_metric("RunsFailed", MetricUnit.Count, 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from dropspot.desired import target_of
 from dropspot.endpoint import Deployment
 from dropspot.ports import Endpoint
 
@@ -19,6 +20,7 @@ class Action(Enum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    REPLACE = "replace"  # it is of the other inference mode, which no update changes: delete it, to make it again
     PROMOTE = "promote"  # it is in service as it should be: prove it, and write that down
     GIVE_UP = "give up"  # it came back with the old config: the target's deployment has failed
 
@@ -27,7 +29,8 @@ class Action(Enum):
 class Situation:
     """All that a pass looks at; `wanted` are the candidates, what was asked for last first.
 
-    `asked_at` tells when the endpoint was last asked for a deployment, None for never.
+    `asked_at` tells when the endpoint was last asked for a deployment, None for never; `wants_asynchronous` which kind
+    of endpoint the stack's parameters ask for.
     """
 
     endpoint: Endpoint | None
@@ -35,16 +38,12 @@ class Situation:
     champion: Deployment | None
     deployment_failed: Callable[[Deployment], bool]
     asked_at: Callable[[Deployment], datetime | None]
+    wants_asynchronous: bool = False
 
     @property
     def target(self) -> Deployment | None:
         """What should be in service: the first candidate that hasn't failed, else the champion."""
-        for candidate in self.wanted:
-            if self.champion and candidate.order <= self.champion.order:
-                break
-            if not self.has_failed(candidate):
-                return candidate
-        return self.champion
+        return target_of(self.wanted, self.champion, self.deployment_failed)
 
     def has_failed(self, candidate: Deployment) -> bool:
         """Tell whether a candidate's deployment has failed; the champion's never does, it is only tried again."""
@@ -52,6 +51,11 @@ class Situation:
 
     def is_champion(self, candidate: Deployment) -> bool:
         return self.champion is not None and candidate.run == self.champion.run
+
+    @property
+    def is_of_the_other_mode(self) -> bool:
+        """Whether the endpoint answers in another way than images are asked about."""
+        return self.endpoint is not None and self.endpoint.is_asynchronous != self.wants_asynchronous
 
 
 def decide(situation: Situation) -> Action:
@@ -66,6 +70,13 @@ def decide(situation: Situation) -> Action:
     if target is None:
         # Whatever answers there has failed, and nothing came before it.
         return Action.DELETE if situation.wanted else Action.WAIT
+    return _towards(target, endpoint, situation)
+
+
+def _towards(target: Deployment, endpoint: Endpoint, situation: Situation) -> Action:
+    """Return what to do now that the endpoint is in service, with whatever it serves."""
+    if situation.is_of_the_other_mode:
+        return Action.REPLACE
     if endpoint.config == target.run.endpoint_config:
         return Action.PROMOTE
     asked = situation.asked_at(target)
@@ -77,10 +88,12 @@ def takes_images(situation: Situation) -> bool:
     """Tell whether the image queue should be open: once a model is in service, while something good answers.
 
     An endpoint that is being replaced still answers, with the config that it had. A model whose deployment has failed
-    must not be asked.
+    must not be asked, nor can one of the other inference mode be.
     """
     endpoint = situation.endpoint
     if endpoint is None or situation.champion is None or endpoint.status not in _ANSWERING:
+        return False
+    if situation.is_of_the_other_mode:
         return False
     served = [found for found in situation.wanted if found.run.endpoint_config == endpoint.config]
     return not any(map(situation.has_failed, served))

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from decision import Action, Situation
 from dropspot import documents
-from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, wanted_in
-from dropspot.errors import InvalidInputError, TransientError
+from dropspot.desired import attempt_at, deployment_failed
+from dropspot.endpoint import CHAMPION, DESIRED, ROLLBACK_FAILED, Deployment, asleep_alarm, wanted_in
+from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.failures import fail_run, notice, one_sentence
 from dropspot.ports import Endpoint, Request
 from dropspot.preparation import tags
@@ -38,45 +40,48 @@ class Settings(BaseSettings):
         check_key(self.endpoint_kms_key, self.endpoint_instance_type)
         return Guardrails.from_document(self.guardrails, self.endpoint_instance_count)
 
+    @property
+    def objection(self) -> str:
+        """Why no endpoint can be asked for with the stack's parameters, empty where it can."""
+        try:
+            self.checked_guardrails()
+        except InvalidInputError as error:
+            return str(error)
+        return ""
+
 
 def observe(services: Services[Settings]) -> Situation:
     """Return the situation as it is now."""
     store, app = services.store, services.settings.app_name
     champion = documents.read_or_none(store, CHAMPION)
 
-    def deployment_failed(candidate: Deployment) -> bool:
-        if store.head(candidate.run.key("failure.json")) is not None:
-            return True
-        return "failed" in attempt_at(services, candidate)
-
     def asked_at(candidate: Deployment) -> datetime | None:
-        moment = attempt_at(services, candidate).get("asked_at")
+        moment = attempt_at(store, candidate).get("asked_at")
         return datetime.fromisoformat(moment) if moment else None
 
     return Situation(
         endpoint=services.hosting.endpoint(services.settings.endpoint_name),
         wanted=wanted_in(app, documents.read_or_none(store, DESIRED)),
         champion=Deployment.from_document(app, champion) if champion else None,
-        deployment_failed=deployment_failed,
+        deployment_failed=partial(deployment_failed, store),
         asked_at=asked_at,
+        wants_asynchronous=bool(services.settings.inference_topic),
     )
-
-
-def attempt_at(services: Services[Settings], candidate: Deployment) -> dict[str, Any]:
-    """Return what is written of the candidate's deployment; empty where only another one of the same run was tried."""
-    document = documents.read_or_none(services.store, candidate.run.key("deploy.json")) or {}
-    return document if document.get("requested_at", "") == candidate.requested_at else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass came to: whether it changed anything, and why the target's deployment failed, where it did."""
+    """What a pass came to: whether it changed anything, and why the target's deployment failed, where it did.
+
+    `trouble` is what was refused and is tried again, with each pass.
+    """
 
     changed: bool
     failure: str = ""
+    trouble: str = ""
 
 
-def act(action: Action, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
+def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
     """Do it."""
     name, target = services.settings.endpoint_name, situation.target
     if action is Action.DELETE and situation.endpoint:
@@ -85,12 +90,14 @@ def act(action: Action, situation: Situation, services: Services[Settings], guar
         return Outcome(changed=True, failure=failure)
     if target is None or action is Action.WAIT:
         return Outcome(changed=False)
+    if action is Action.REPLACE:
+        return remove(situation, services)
     if action is Action.GIVE_UP:
         reason = situation.endpoint.reason if situation.endpoint else ""
         return fail(services, target, reason or "the endpoint went back to the model before")
     if action is Action.PROMOTE:
         return take_over(target, situation, services)
-    return serve(target, situation, services, guardrails)
+    return serve(target, situation, services)
 
 
 def take_over(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
@@ -113,12 +120,24 @@ def scale(situation: Situation, services: Services[Settings]) -> Outcome:
     try:
         return Outcome(changed=keep_scaling(services, situation.endpoint))
     except InvalidInputError as error:
-        return Outcome(changed=False, failure=str(error))
+        return Outcome(changed=False, trouble=str(error))
 
 
 def classes_of(services: Services[Settings], target: Deployment) -> list[str]:
     """Return the names of the target's classes."""
     return list(documents.read(services.store, target.run.key("prepared", "classes.json"))["classes"])
+
+
+def remove(situation: Situation, services: Services[Settings]) -> Outcome:
+    """Delete the endpoint of the other inference mode; the queue is closed first, so that images wait for the next."""
+    endpoint, settings = situation.endpoint, services.settings
+    if endpoint is None or services.intake.is_open(settings.image_mapping_id):
+        return Outcome(changed=False)  # the end of this pass closes it
+    if endpoint.is_asynchronous:
+        stop_scaling(services, endpoint)
+        services.alarms.delete([asleep_alarm(settings.app_name)])
+    services.hosting.delete_endpoint(settings.endpoint_name)
+    return Outcome(changed=True)
 
 
 def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]) -> str:
@@ -134,16 +153,20 @@ def fail(services: Services[Settings], target: Deployment, reason: str) -> Outco
     if target.requested_at and services.store.head(target.run.key("champion.json")) is not None:
         told = notice(f"The rollback to run {target.run.run_id} failed: {reason}")
         services.bus.put(ROLLBACK_FAILED, {"run_id": target.run.run_id, "notice": told})
-        attempt = attempt_at(services, target) | {"requested_at": target.requested_at, "failed": one_sentence(reason)}
+        attempt = attempt_at(services.store, target) | {
+            "requested_at": target.requested_at,
+            "failed": one_sentence(reason),
+        }
         documents.write(services.store, target.run.key("deploy.json"), attempt)
     else:
         fail_run(services, target.run, "deploy", reason)
     return Outcome(changed=True, failure=reason)
 
 
-def serve(target: Deployment, situation: Situation, services: Services[Settings], guardrails: Guardrails) -> Outcome:
+def serve(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
     """Ask the endpoint to serve the target. That it was asked is written first: it tells a rollback later."""
     name, endpoint, store = services.settings.endpoint_name, situation.endpoint, services.store
+    guardrails = services.settings.checked_guardrails()
     try:
         variant = make_config(target, services)
         request: Request = {"EndpointName": name, "EndpointConfigName": target.run.endpoint_config}
@@ -161,14 +184,14 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
             services.hosting.update_endpoint(request)
         else:
             services.hosting.create_endpoint(request | {"Tags": tags(target.run, target.dataset)})
-    except InvalidInputError as error:
-        # Refused: for good, unless the endpoint was on its way already when we asked.
+    except (InvalidInputError, NotFoundError) as error:
+        # Refused, or files of the run are gone: for good, unless the endpoint was on its way already when we asked.
         present = services.hosting.endpoint(name)
         if present is not None and present.status != "InService":
             withdraw(services, target)
             return Outcome(changed=False)
         if situation.is_champion(target):
-            return Outcome(changed=False, failure=str(error))  # it is tried again, each minute
+            return Outcome(changed=False, trouble=str(error))  # it is tried again, each minute
         return fail(services, target, str(error))
     except TransientError:
         withdraw(services, target)
@@ -178,7 +201,7 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
 
 def withdraw(services: Services[Settings], target: Deployment) -> None:
     """Write down that the endpoint wasn't asked after all: whatever it does next, it doesn't come back from there."""
-    attempt = attempt_at(services, target)
+    attempt = attempt_at(services.store, target)
     if attempt.pop("asked_at", None):
         documents.write(services.store, target.run.key("deploy.json"), attempt)
 

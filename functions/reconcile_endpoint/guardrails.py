@@ -22,8 +22,11 @@ _CAPACITY = {PERCENT: "CAPACITY_PERCENT", INSTANCES: "INSTANCE_COUNT"}
 _SMALLEST = {CANARY: 0, LINEAR: 10}  # percent of the new fleet that a step takes, at least
 _LARGEST = 50
 
-# Instances with disks of their own, whose encryption is theirs: a config that names a key for them is refused.
-_OWN_DISKS = re.compile(r"ml\.(?:[a-z]+[0-9]+g?d[a-z]*|g4dn|g[5-7]e?|p3dn|p4de?|p5[a-z]*|trn1n?)\.")
+# Instances with disks of their own, whose encryption is theirs: a config that names a key for them is refused. EC2
+# marks them with a d behind the generation (c5d, m6id), but for families that always have such disks (i4i, g5, trn1).
+_OWN_DISKS = re.compile(
+    r"ml\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|(?:i|im|is|d|trn)[0-9][a-z]*|dl1|gr?[5-9](?!g)[a-z]*|p[5-9][a-z0-9-]*)\."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """The target is in service and has proven itself: write it down, and remove what nobody will go back to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from decision import Situation, superfluous
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED, MODEL_DEPLOYED, Deployment, champions_before, wanted_in
 from dropspot.errors import InvalidInputError
+from dropspot.evaluation_record import EvaluationRecord
 from dropspot.failures import notice
-from dropspot.runs import Run
+from dropspot.ports import ObjectStore
+from dropspot.runs import OPEN_PREFIX, Run, RunStatus
 from dropspot.services import Services
 from guardrails import alarm_names
 
@@ -34,17 +36,45 @@ def promote(
 
 
 def clean_up(champion: Deployment, kept: Sequence[Run], situation: Situation, services: Services[Any]) -> None:
-    """Delete the endpoint configs, alarms and models of all runs but the champion, those kept, and candidates."""
-    app, hosting = services.settings.app_name, services.hosting
-    # Read again: whatever has been wanted since the pass began needs its config.
-    wanted = wanted_in(app, documents.read_or_none(services.store, DESIRED))
+    """Delete the endpoint configs, alarms and models of all runs but the champion, those kept, and candidates.
+
+    Of models, those stay too that an evaluation may still ask. What is there is listed before it is asked who needs it:
+    nobody begins to need what was made earlier.
+    """
+    app, hosting, store = services.settings.app_name, services.hosting, services.store
+    models, configs = hosting.model_names(f"{app}-"), hosting.endpoint_configs(f"{app}-")
+    evaluated = set(under_evaluation(store, app))
+    wanted = wanted_in(app, documents.read_or_none(store, DESIRED))
     waiting = [found.run for found in wanted if found.order > champion.order and not situation.has_failed(found)]
-    needed = {run.endpoint_config for run in (champion.run, *kept, *waiting)}
-    for config in superfluous(hosting.endpoint_configs(f"{app}-"), needed):
+    needed = {champion.run, *kept, *waiting}
+    for name in superfluous(configs, {run.endpoint_config for run in needed}):
+        if run := owner_of(app, name, "config"):
+            hosting.delete_endpoint_config(name)
+            services.alarms.delete(alarm_names(run))
+    for name in superfluous(models, {run.model for run in needed | evaluated}):
+        if owner_of(app, name, "model"):
+            hosting.delete_model(name)
+
+
+def owner_of(app: str, name: str, kind: str) -> Run | None:
+    """Return the run whose endpoint config or model has this name, None where it is somebody else's."""
+    try:
+        run = Run.from_name(app, name)
+    except InvalidInputError:
+        return None
+    return run if run.name(kind) == name else None
+
+
+def under_evaluation(store: ObjectStore, app: str) -> Iterator[Run]:
+    """Yield the runs that haven't ended, and the champions that these are compared with."""
+    for name in store.children(OPEN_PREFIX):
         try:
-            run = Run.from_name(app, config)
+            run = Run.from_id(app, name)
         except InvalidInputError:
-            continue  # it is somebody else's
-        hosting.delete_endpoint_config(config)
-        services.alarms.delete(alarm_names(run))
-        hosting.delete_model(run.model)
+            continue
+        if RunStatus.of(set(store.children(run.key("")))).state not in {"running", "awaiting_approval"}:
+            continue  # resume_runs has not come by yet
+        yield run
+        record = EvaluationRecord.read(store, run)
+        if record and record.champion:
+            yield Run.from_id(app, record.champion.run_id)

@@ -109,7 +109,7 @@ def _ask(services: Services[Any], run: Run, picture: bytes) -> Answer:
 def _read(body: bytes) -> list[Row]:
     try:
         return [Row(*map(float, row)) for row in json.loads(body)["prediction"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"it was answered with no prediction: {error!r}") from error
 
 

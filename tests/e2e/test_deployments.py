@@ -28,6 +28,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.full]
 Small = Callable[..., Path]
 CANARY = {"DeploymentStrategy": "canary", "EndpointInstanceCount": "2", "TrafficStepWaitSeconds": "10"}
 DATASET = "guarded"
+BETTER = {  # learns something, where two epochs learn next to nothing
+    "hyperparameters": {"base_network": "tiny", "image_shape": 128, "epochs": 80},
+    "gate": {"min_map50": 0, "max_class_drop": 1},
+}
 
 
 def parameters(**values: str) -> list[str]:
@@ -137,18 +141,22 @@ def test_a_first_model_that_does_not_start_leaves_no_endpoint_and_the_next_one_m
     wait_for("the image queue to open", lambda: queue_is_open(guarded))
 
 
-def test_a_second_version_replaces_the_model_without_a_failed_invocation(
+def test_a_better_second_version_replaces_the_model_without_a_failed_invocation(
     guarded: Deployed, small: Small, picture: bytes
 ) -> None:
     before = champion(guarded)
     guarded.put("images/waiting.jpg", picture)
     guarded.document("images/waiting.jpg")
-    guarded.upload(small(12), DATASET)
+    guarded.upload(small(12, BETTER), DATASET)
     with asking(guarded, picture, clients=2) as heard:
         after = guarded.run(DATASET, 2)
-        assert guarded.ended(after) == "deployed", guarded.json(f"runs/{after}/failure.json")
+        assert guarded.ended(after, seconds=400) == "deployed", guarded.json(f"runs/{after}/failure.json")
         wait_for("answers of the new model alone", lambda: set(heard[-20:]) == {after})
     assert set(heard) == {before, after}, Counter(heard)
+    verdict = guarded.json(f"runs/{after}/verdict.json")
+    assert verdict is not None
+    assert (verdict["champion"]["run_id"], verdict["champion"]["basis"]) == (before, "evaluated_again")
+    assert verdict["map50"] > verdict["champion"]["map50"]  # on the same held-out pictures
     asked = guarded.json(f"runs/{after}/deploy.json")
     assert asked is not None
     routing = asked["request"]["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]

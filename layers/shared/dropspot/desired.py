@@ -4,6 +4,7 @@ The document keeps candidates in one order, whoever comes first: what was asked 
 it where its deployment fails. A rollback ends the list: what was asked for before it has had its turn.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,32 @@ def objection_to(candidate: Deployment, placed: tuple[Deployment, ...]) -> Objec
     what = "a rollback to it was requested" if first.requested_at else "its run began"
     message = f"not deployed: {first.run.run_id} is wanted in service, {what} later"
     return Objection(message if candidate not in placed else f"{message}; this one stands in should it fail")
+
+
+def target_of(
+    wanted: Iterable[Deployment], champion: Deployment | None, has_failed: Callable[[Deployment], bool]
+) -> Deployment | None:
+    """Return what should be in service: the first that is wanted and hasn't failed, else the champion."""
+    for candidate in wanted:
+        if champion and candidate.order <= champion.order:
+            break
+        # The champion's deployment never fails, it is only tried again.
+        if (champion and candidate.run == champion.run) or not has_failed(candidate):
+            return candidate
+    return champion
+
+
+def attempt_at(store: ObjectStore, candidate: Deployment) -> dict[str, Any]:
+    """Return what is written of the candidate's deployment; empty where only another one of the same run was tried."""
+    document = documents.read_or_none(store, candidate.run.key("deploy.json")) or {}
+    return document if document.get("requested_at", "") == candidate.requested_at else {}
+
+
+def deployment_failed(store: ObjectStore, candidate: Deployment) -> bool:
+    """Tell whether the candidate's run has failed, or only this deployment of it."""
+    if store.head(candidate.run.key("failure.json")) is not None:
+        return True
+    return "failed" in attempt_at(store, candidate)
 
 
 def _document(placed: tuple[Deployment, ...], cause: str) -> dict[str, Any]:

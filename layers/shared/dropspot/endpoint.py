@@ -15,6 +15,7 @@ MODEL_REFUSED = "Model Refused"
 MODEL_AWAITS_APPROVAL = "Model Awaits Approval"
 ROLLBACK_REQUESTED = "Rollback Requested"
 ROLLBACK_FAILED = "Rollback Failed"
+ENDPOINT_STUCK = "Endpoint Stuck"
 
 REMEMBERED = 20  # former champions that champion.json names
 

@@ -1,6 +1,5 @@
 """What held-out pictures say of a model: truth and predictions as they are written down, and the document of scores."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from dropspot.coco_scoring import ALL, SIZES, CocoScore, coco_scores
 from dropspot.confusion import Outcome, confusion, outcome
+from dropspot.predictions import are_finite
 from dropspot.scoring import OVERLAP, Box, Curve, Detection, mean, scenes_by_class
 
 SCHEMA = "dropspot/evaluation/1"
@@ -159,7 +159,7 @@ def detections_in(answer: Mapping[str, Any], picture: HeldOutPicture) -> list[De
     Rows of class id, score, xmin, ymin, xmax, ymax. Raises ValueError, KeyError or TypeError where it is no answer.
     """
     width, height = picture.width, picture.height
-    if not all(math.isfinite(value) for row in answer["prediction"] for value in row):
+    if not all(are_finite(row) for row in answer["prediction"]):
         raise ValueError("it has numbers that are none")
     return [
         Detection(

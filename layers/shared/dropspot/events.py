@@ -54,7 +54,7 @@ class RetrainingCommand:
 
 @dataclass(frozen=True, slots=True)
 class RollbackCommand:
-    """A rollback is asked for: to the named run, or (None) to the champion before; `requested_at` is the event's time.
+    """A rollback is asked for: to the named run, or (None) to the one before; `requested_at` is the event's time.
 
     Anybody may put the event on the bus, so `run_id` is whatever they said.
     """

@@ -1,6 +1,5 @@
 """Images in the bucket, and the document that says what was seen in one (`dropspot/detections/1`)."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import Any
 
 from dropspot.documents import timestamp
 from dropspot.errors import InvalidInputError
+from dropspot.predictions import are_finite
 
 SCHEMA = "dropspot/detections/1"
 PREFIX = "images/"
@@ -143,7 +143,7 @@ class Detection:
     @classmethod
     def from_row(cls, row: Sequence[float]) -> "Detection":
         """Return the detection of a prediction's row, [class_id, score, xmin, ymin, xmax, ymax]; raise ValueError."""
-        if len(row) != 6 or not all(math.isfinite(number) for number in row):
+        if len(row) != 6 or not are_finite(row):
             raise ValueError(f"prediction has a row that is none: {list(row)[:8]}")
         return cls(int(row[0]), round(float(row[1]), 6), Box(*row[2:]).clipped())
 

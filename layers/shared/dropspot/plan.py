@@ -13,6 +13,7 @@ from dropspot.preparation_plan import PreparationPlan
 from dropspot.tuning_plan import Tuning
 
 SCHEMA = "dropspot/plan/1"
+_RUNTIMES = (60, 2_419_200)  # seconds that a training may be given
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 BUILT_IN = "built-in"
 DETECTOR = "detector"
@@ -74,10 +75,16 @@ class PlanDefaults:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "PlanDefaults":
+        """Return the parameters; InvalidInputError names the one that no plan could state either."""
+        seconds, (least, most) = int(document["max_runtime_seconds"]), _RUNTIMES
+        if not least <= seconds <= most:
+            raise InvalidInputError(
+                f"the stack's parameter MaxTrainingSeconds is {seconds}: must be a whole number from {least} to {most}"
+            )
         return cls(
             instance=Instance(str(document["instance"]["type"]), int(document["instance"]["count"])),
             spot=bool(document["spot"]),
-            max_runtime_seconds=int(document["max_runtime_seconds"]),
+            max_runtime_seconds=seconds,
             epochs=int(document["epochs"]),
             gate=Gate(**document["gate"]),
         )
@@ -120,7 +127,7 @@ class TrainingPlan:
                 instance.integer("count", defaults.instance.count, 1, 100),
             ),
             spot=fields.flag("spot", defaults.spot),
-            max_runtime_seconds=fields.integer("max_runtime_seconds", defaults.max_runtime_seconds, 60, 2_419_200),
+            max_runtime_seconds=fields.integer("max_runtime_seconds", defaults.max_runtime_seconds, *_RUNTIMES),
             gate=Gate.take(gate, defaults.gate),
             incremental=fields.flag("incremental", False),
             tuning=tuning,

@@ -122,6 +122,7 @@ class Endpoint:
     """An endpoint as SageMaker describes it; `variant` names its production variant, empty while there is none.
 
     `pending` is the config that it is being changed to, empty also while it is only scaled.
+    It is asynchronous or not from its creation on: no update makes one kind into the other.
     """
 
     status: str
@@ -130,6 +131,7 @@ class Endpoint:
     reason: str = ""
     variant: str = ""
     pending: str = ""
+    is_asynchronous: bool = False
 
 
 class Hosting(Protocol):
@@ -155,6 +157,9 @@ class Hosting(Protocol):
         """Return the names of the endpoint configs that begin with the prefix, oldest first."""
 
     def delete_endpoint_config(self, name: str) -> None: ...
+
+    def model_names(self, prefix: str) -> list[str]:
+        """Return the names of the models that begin with the prefix, oldest first."""
 
     def delete_model(self, name: str) -> None: ...
 

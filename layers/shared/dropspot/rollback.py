@@ -1,21 +1,25 @@
-"""Which run a rollback means: one that has been in service, by default the champion before."""
+"""Which run a rollback means: one that has been in service, by default the one before what should be in service now."""
 
+from functools import partial
 from typing import Any
 
 from dropspot import documents
-from dropspot.endpoint import CHAMPION, Deployment
+from dropspot.desired import deployment_failed, target_of
+from dropspot.endpoint import CHAMPION, DESIRED, Deployment, champions_before, wanted_in
 from dropspot.errors import InvalidInputError, NotFoundError
 from dropspot.ports import ObjectStore
 from dropspot.runs import Run, digest
 
 
 def run_to_restore(store: ObjectStore, app: str, run_id: Any = None) -> Run:
-    """Return the run that is named, else the champion before the present one.
+    """Return the run that is named, else the one in service before the one that should be now.
+
+    While a deployment is under way that is the champion: the rollback calls the deployment off.
 
     InvalidInputError: it was never in service, or there was none before. NotFoundError: there is no such run.
     """
     if run_id is None:
-        before = (documents.read_or_none(store, CHAMPION) or {}).get("before", [])
+        before = _runs_before(store, app)
         if not before:
             raise InvalidInputError("roll back: no model was in service before the present one")
         return Run.from_id(app, before[0])
@@ -27,6 +31,15 @@ def run_to_restore(store: ObjectStore, app: str, run_id: Any = None) -> Run:
             raise NotFoundError(f"roll back: there is no run {run_id}")
         raise InvalidInputError(f"roll back: the model of run {run_id} has never been in service")
     return run
+
+
+def _runs_before(store: ObjectStore, app: str) -> list[str]:
+    """Return the ids of the runs that were in service before the one that should be now, the last of them first."""
+    document = documents.read_or_none(store, CHAMPION)
+    champion = Deployment.from_document(app, document) if document else None
+    wanted = wanted_in(app, documents.read_or_none(store, DESIRED))
+    target = target_of(wanted, champion, partial(deployment_failed, store))
+    return champions_before(document, target.run) if target else []
 
 
 def requested_run(store: ObjectStore, app: str, run_id: Any, request: str) -> Run:

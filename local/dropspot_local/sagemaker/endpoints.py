@@ -88,6 +88,7 @@ class Endpoints:
                     f'Cannot update endpoint "{record["EndpointArn"]}" in status {record["EndpointStatus"]}.'
                 )
             config, served = self._config_and_models(request["EndpointConfigName"])
+            self._refuse_another_kind(config, record)
             config = guardrails.retained(config, request, record["ProductionVariants"])
             deployment = self._deployment(request, record)
             if deployment:
@@ -192,6 +193,16 @@ class Endpoints:
             for alarm in policy.alarms:
                 check_role_may_describe(self._site, model["ExecutionRoleArn"], alarm)
         guardrails.Alarms(self._clients["cloudwatch"], policy.alarms).check_known()
+
+    @staticmethod
+    def _refuse_another_kind(config: Record, record: Record) -> None:
+        if ("AsyncInferenceConfig" in config) == ("AsyncInferenceConfig" in record):
+            return
+        what = "removed from" if "AsyncInferenceConfig" in record else "added to"
+        raise validation(
+            f"The AsyncInferenceConfig parameter cannot be {what} this endpoint {record['EndpointName']}. To change "
+            "the endpoint's type, delete it and create it again."
+        )
 
     @staticmethod
     def _refuse_while_changing(what: str, record: Record) -> None:

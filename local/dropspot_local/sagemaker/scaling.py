@@ -65,8 +65,14 @@ class Scaling:
         resource = request["ResourceId"]
         if not (match := _RESOURCE.fullmatch(resource)) or not self._endpoints.is_scalable(*match.groups()):
             raise _refused(f"{resource} is no variant of an asynchronous endpoint that is in service.")
-        present = self._targets.get(resource, {"CreationTime": time.time()})
-        self._targets[resource] = present | request | {"RoleARN": self._role}
+        if "SuspendedState" in request:
+            raise _refused("The embedded cloud doesn't support RegisterScalableTarget's SuspendedState.")
+        target = self._targets.get(resource, {"CreationTime": time.time()}) | request | {"RoleARN": self._role}
+        if missing := [name for name in ("MinCapacity", "MaxCapacity") if name not in target]:
+            raise _refused(f"{missing[0]} is needed to register a new scalable target.")
+        if target["MinCapacity"] > target["MaxCapacity"]:
+            raise _refused("Maximum capacity cannot be less than minimum capacity.")
+        self._targets[resource] = target
         self._tell(resource)
         return {"ScalableTargetARN": self._arn("scalable-target", resource)}
 
@@ -122,7 +128,7 @@ class Scaling:
             if policy["PolicyType"] == "TargetTrackingScaling"
         ]
         wakes = any(policy["PolicyType"] == "StepScaling" for policy in policies)
-        self._endpoints.scale(match[1], Capacity(target.get("MinCapacity", 1), min(cooldowns, default=None), wakes))
+        self._endpoints.scale(match[1], Capacity(target["MinCapacity"], min(cooldowns, default=None), wakes))
 
     def _arn(self, kind: str, name: str) -> str:
         return f"arn:aws:{SERVICE}:{self._site.region}:{self._site.account}:{kind}/{name}"

@@ -1,7 +1,8 @@
 """Which parameters the embedded SageMaker takes. Everything else is refused by name: nothing is ignored in silence.
 
 CARRIED parameters are kept and described but change nothing here, because the machine is what it is: instance types and
-volumes, encryption keys, networks. Every other listed parameter does what the service documents.
+volumes, encryption keys, networks; docs/embedded-cloud.md lists them. Every other listed parameter does what the
+service documents, which for BatchStrategy is nothing: it needs a SplitType, and there is none but None.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ HONOURED = {
         TransformInput="ContentType CompressionType SplitType",
         TransformInput__DataSource__S3DataSource="S3DataType S3Uri",
         TransformOutput="S3OutputPath Accept AssembleWith",
+        TransformResources="InstanceCount",
         ModelClientConfig="InvocationsTimeoutInSeconds InvocationsMaxRetries",
     ),
     "CreateModel": _paths(
@@ -117,19 +119,17 @@ CARRIED = {
     ),
     "CreateTrainingJob": _paths(
         "EnableNetworkIsolation EnableInterContainerTrafficEncryption",
-        ResourceConfig="InstanceType VolumeSizeInGB VolumeKmsKeyId KeepAlivePeriodInSeconds",
+        ResourceConfig="InstanceType VolumeSizeInGB VolumeKmsKeyId",
         OutputDataConfig="KmsKeyId",
         AlgorithmSpecification="EnableSageMakerMetricsTimeSeries",
         RetryStrategy="MaximumRetryAttempts",
         VpcConfig=_VPC,
     ),
-    "CreateTransformJob": _paths(
-        "", TransformResources="InstanceType InstanceCount VolumeKmsKeyId", TransformOutput="KmsKeyId"
-    ),
+    "CreateTransformJob": _paths("", TransformResources="InstanceType VolumeKmsKeyId", TransformOutput="KmsKeyId"),
     "CreateModel": _paths("EnableNetworkIsolation", VpcConfig=_VPC),
     "CreateEndpointConfig": _paths(
         "KmsKeyId",
-        ProductionVariants="InstanceType InitialInstanceCount VolumeSizeInGB ModelDataDownloadTimeoutInSeconds",
+        ProductionVariants="InstanceType InitialInstanceCount VolumeSizeInGB",
     ),
     "CreateEndpoint": _paths(""),
     "ListTags": _paths(""),
@@ -154,6 +154,7 @@ ONLY: dict[str, set[Any]] = {
     "TransformInput.CompressionType": {"None"},
     "TransformInput.SplitType": {"None"},
     "TransformOutput.AssembleWith": {"None"},
+    "TransformResources.InstanceCount": {1},
     "PrimaryContainer.Mode": {"SingleModel"},
     "ExcludeRetainedVariantProperties.VariantPropertyType": {"DesiredInstanceCount", "DesiredWeight"},
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from dropspot_local.sagemaker import events, models, staging
 from dropspot_local.sagemaker.clients import Clients
+from dropspot_local.sagemaker.errors import validation
 from dropspot_local.sagemaker.jobs import Job, JobFailedError
 from dropspot_local.sagemaker.logs import LogStream
 from dropspot_local.sagemaker.serving import InvocationTimeoutError, ModelServer, NotHealthyError
@@ -20,8 +21,17 @@ DEFAULT_RETRIES = 3
 DEFAULT_PAYLOAD_MB = 6
 
 
+LARGEST_PAYLOADS_MB = 100  # of all requests at once
+
+
 def new_record(site: Site, request: Record) -> Record:
-    """The record of a job that has just been asked for."""
+    """The record of a job that has just been asked for; refused where its requests would be too large."""
+    each, at_once = request.get("MaxPayloadInMB", DEFAULT_PAYLOAD_MB), request.get("MaxConcurrentTransforms", 1)
+    if each * max(1, at_once) > LARGEST_PAYLOADS_MB:
+        raise validation(
+            f"MaxPayloadInMB of {each}, with MaxConcurrentTransforms of {at_once}, comes to more than the "
+            f"{LARGEST_PAYLOADS_MB} MB that are possible."
+        )
     now = time.time()
     kept = {name: value for name, value in request.items() if name != "Tags"}
     return {

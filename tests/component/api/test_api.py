@@ -200,7 +200,8 @@ def _served(api: Api) -> None:
     for run, created_at in ((CARS, "2026-01-01T00:00:00Z"), (PETS, "2026-01-02T00:00:00Z")):
         api.record(run, "pets", created_at, champion={"run_id": run.run_id})
     api.record(Run("dropspot", "pets-1111111111"), "pets", "2026-01-03T00:00:00Z")
-    api.services.store.put_json(endpoint.CHAMPION, {"run_id": PETS.run_id, "before": [CARS.run_id]})
+    champion = endpoint.Deployment(PETS, "pets", "2026-01-01T00:00:00Z").document
+    api.services.store.put_json(endpoint.CHAMPION, champion | {"before": [CARS.run_id]})
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class World:
     pool: list[Event] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
     rollbacks: list[tuple[str, bool, str]] = field(default_factory=list)  # in the order of desired.json
+    choices: dict[str, tuple[str, bool, str]] = field(default_factory=dict)  # the same, of those that named no run
     started: Counter[str] = field(default_factory=Counter)
     past: list[Event] = field(default_factory=list)
     verdicts: dict[str, Any] = field(default_factory=dict)
@@ -101,16 +102,18 @@ class World:
         }
         self.pool.append(Event("start_retraining", event, is_request=True))
 
-    def request_rollback(self, run: Run) -> None:
+    def request_rollback(self, run: Run | None) -> None:
+        """Ask for the run to be in service again; without one, the pipeline decides which, and writes it down."""
         self.requests += 1
         event = {
             "command": "restore_model",
-            "request": {"run_id": run.run_id},
+            "request": {"run_id": run.run_id} if run else {},
             "cause": f"rollback-{self.requests}",
             "requested_at": self.now,
         }
         self.pool.append(Event("restore_model", event, is_request=True))
-        self.rollbacks.append((self.now, True, run.run_id))
+        if run:
+            self.rollbacks.append((self.now, True, run.run_id))
 
     # ---- what SageMaker does -----------------------------------------------------------------------------------------
 
@@ -184,10 +187,20 @@ class World:
         self.told = len(events)
         if function == "reconcile_endpoint":
             self.check_intake()
+        if function == "restore_model" and not event["request"]:
+            self.take_up_the_choice(event)
         for key in self.road.store.keys("runs/"):
             if key.endswith("/verdict.json"):
                 verdict = self.road.store.json(key)
                 assert self.verdicts.setdefault(key, verdict) == verdict  # said once and for all
+
+    def take_up_the_choice(self, event: dict[str, Any]) -> None:
+        """Note which run a rollback that names none leads to, where there is one: the same however often it comes."""
+        request = f"{event['cause']} of {event['requested_at']}"
+        written = [self.road.store.json(key) for key in self.road.store.keys("endpoint/rollbacks/")]
+        for choice in (choice for choice in written if choice["request"] == request):
+            chosen = (event["requested_at"], True, choice["run_id"])
+            assert self.choices.setdefault(request, chosen) == chosen
 
     def check_intake(self) -> None:
         """Images come in exactly while something answers that hasn't failed, from the first champion on."""
@@ -261,7 +274,7 @@ class World:
             for identity in identities
             if identity["dataset"] == self.served() and self.fates[identity["run_id"]].serves
         ]
-        return max([*asked, *self.rollbacks])[2] if asked else None
+        return max([*asked, *self.rollbacks, *self.choices.values()])[2] if asked else None
 
     def served(self) -> str | None:
         """Return the data set that the stack serves."""

@@ -119,7 +119,32 @@ def test_an_approval_that_comes_after_a_later_run_s_is_recorded_with_what_stands
     decided(manual, manual.store.json(late.key("package.json"))["arn"], APPROVED)
     decided(manual, first, APPROVED)
     assert wanted(manual) == late.run_id
-    assert late.run_id in manual.store.json(early.key("approval.json"))["objection"]
+    objection = manual.store.json(early.key("approval.json"))["objection"]
+    assert late.run_id in objection
+    for _ in range(2):
+        apply(manual, first)
+    [told] = manual.world.bus.of("Model Refused")
+    assert told["notice"] == f"The model of run {early.run_id} was approved and doesn't go into service: {objection}"
+
+
+def test_an_approval_of_a_failed_run_is_told_to_have_no_effect(manual: Road) -> None:
+    run, package = waiting(manual)
+    manual.store.put_json(run.key("failure.json"), {"message": "the endpoint went back to the model before"})
+    decided(manual, package, APPROVED)
+    assert manual.store.head("endpoint/desired.json") is None
+    [told] = manual.world.bus.of("Model Refused")
+    assert told["notice"].endswith("its run has failed: the endpoint went back to the model before")
+
+
+def test_an_approved_version_that_somebody_has_made_of_a_refused_model_stays_out_and_is_told_of(road: Road) -> None:
+    run = begun(road)
+    road.judge(run, good=False)
+    metadata = {"CustomerMetadataProperties": {"run_id": run.run_id}}
+    version = {"ModelPackageGroupName": "dropspot", "ModelApprovalStatus": APPROVED} | metadata
+    apply(road, road.world.registry.register(version))
+    assert road.store.head("endpoint/desired.json") is None
+    told = road.world.bus.of("Model Refused")[-1]
+    assert "doesn't go into service: the gate has kept it out: mAP@0.5 of 0.000" in told["notice"]
 
 
 def test_registering_twice_makes_one_version(manual: Road) -> None:

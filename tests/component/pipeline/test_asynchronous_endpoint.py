@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from road import Road, begun
+from road import Road, begun, state
 
 from dropspot.awaiting import ANSWERS
 from dropspot.errors import InvalidInputError
@@ -78,12 +78,57 @@ def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pyt
     run = begun(road)
     road.deploy(run)
     allowed, road.world = road.world, replace(road.world, scaling=Refusing())
-    road.reconcile()
-    assert '"RunsFailed"' in capsys.readouterr().out
+    for _ in range(2):
+        road.reconcile()
+    assert '"ChangesRefused"' in capsys.readouterr().out
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert told["notice"].endswith("Application Auto Scaling refused to register: no such role")
     assert road.store.head(run.key("failure.json")) is None
     road.world = allowed
     road.reconcile()
     assert len(road.world.scaling.targets) == 1
+
+
+@pytest.mark.parametrize("topic", ["", TOPIC], ids=["realtime", "async"])
+def test_an_endpoint_of_the_other_mode_is_made_anew_while_images_wait(topic: str) -> None:
+    road = Road(inference_topic=topic)
+    run = begun(road)
+    road.deploy(run)
+    road.reconcile()
+    road.changes = {"inference_topic": "" if topic else TOPIC}
+    road.reconcile()
+    hosting = road.world.hosting
+    assert hosting.endpoints["dropspot-endpoint"].status == "InService"  # it may be answering still
+    assert not road.world.intake.is_open("mapping")
+    road.reconcile()
+    assert hosting.endpoints == {}
+    assert road.world.scaling.targets == {}
+    assert "dropspot-endpoint-asleep" not in road.world.alarms.requests
+    road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert hosting.endpoints["dropspot-endpoint"].is_asynchronous == (not topic)
+    assert road.world.intake.is_open("mapping")
+    assert state(road, run) == "deployed"
+    assert not road.world.bus.of("Run Failed")
+
+
+def test_a_candidate_takes_the_place_of_a_champion_of_the_other_mode() -> None:
+    road = Road()
+    road.deploy(begun(road))
+    road.world.clock.advance(100)
+    road.retrain("event-1")
+    second = road.runs[1]
+    road.judge(second)
+    road.reconcile()
+    road.come_up()
+    road.changes = {"inference_topic": TOPIC}  # before the candidate has proven itself
+    for _ in range(3):
+        road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["run_id"] == second.run_id
+    assert road.world.hosting.endpoints["dropspot-endpoint"].is_asynchronous
 
 
 def test_an_endpoint_that_answers_at_once_never_scales() -> None:

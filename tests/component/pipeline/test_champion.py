@@ -118,7 +118,11 @@ def test_classes_that_are_not_shared_are_listed_and_not_compared(road: Road) -> 
     end_champion(road, candidate, classes=[7, 0])  # cat is 0 to the champion, and 7 is nothing
     road.command("deploy_model", candidate, "eval")
     said = verdict(road, candidate)
-    assert said["champion"]["classes_not_compared"] == {"candidate_only": ["bird"], "champion_only": []}
+    assert said["champion"]["classes_not_compared"] == {
+        "candidate_only": ["bird"],
+        "champion_only": [],
+        "without_held_out_box": [],
+    }
     assert [rule["label"] for rule in said["rules"] if rule["name"] == "max_class_drop"] == ["cat"]
     kept = road.store.json(candidate.key("evaluation", "champion.json"))
     assert (kept["run_id"], kept["map50"]) == (champion.run_id, 1.0)
@@ -130,7 +134,11 @@ def test_a_champion_without_a_class_in_common_is_not_evaluated_again(road: Road)
     road.evaluate(candidate)
     road.command("deploy_model", candidate, "eval")
     said = verdict(road, candidate)
-    assert said["champion"]["classes_not_compared"] == {"candidate_only": ["bird"], "champion_only": ["cat"]}
+    assert said["champion"]["classes_not_compared"] == {
+        "candidate_only": ["bird"],
+        "champion_only": ["cat"],
+        "without_held_out_box": [],
+    }
     assert said["status"] == "passed"
 
 
@@ -252,6 +260,49 @@ def test_a_champion_whose_files_were_removed_is_nobody_to_beat(road: Road) -> No
     road.judge(candidate)
     assert verdict(road, candidate)["champion"] is None
     assert verdict(road, candidate)["status"] == "passed"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "why"), [("a.jpg", ""), ("b.jpg", "; it was not evaluated again: no capacity")], ids=["same", "other"]
+)
+def test_a_champion_without_an_evaluation_is_said_not_to_be_compared(road: Road, held_out: str, why: str) -> None:
+    champion, candidate = successor(road, held_out=held_out)
+    road.store.delete(champion.key("evaluation", "evaluation.json"))
+    road.evaluate(candidate)
+    if held_out == "b.jpg":
+        road.world.jobs.end(JobKind.TRANSFORM, candidate.champion_transform_job, "Failed", reason="no capacity")
+    road.command("deploy_model", candidate, "eval")
+    said = verdict(road, candidate)
+    compared = said["champion"]
+    assert (said["status"], compared["run_id"], compared["basis"]) == ("passed", champion.run_id, "not_compared")
+    assert compared["says"] == f"no comparison took place, since its own evaluation.json is missing{why}"
+    assert compared["map50"] is None
+    assert not [rule for rule in said["rules"] if rule["name"] == "max_class_drop"]
+    assert road.store.head(candidate.key("evaluation", "champion.json")) is None
+    assert "no comparison took place" in road.store.read(candidate.key("evaluation", "evaluation.html")).body.decode()
+
+
+def test_a_class_without_a_held_out_box_is_listed_and_not_compared(road: Road) -> None:
+    champion = begun(road)
+    road.judge(champion)
+    candidate = next_run(road)
+    for run in (champion, candidate):
+        road.prepare(run, classes=("cat", "dog"), held_out="a.jpg")
+        truth = road.store.json(run.key("prepared", "test", "truth.json"))
+        truth["images"]["a.jpg"]["boxes"].pop()  # the dog
+        road.store.put_json(run.key("prepared", "test", "truth.json"), truth)
+    road.store.put_json("endpoint/champion.json", road.store.json("endpoint/desired.json"))
+    scored = road.store.json(champion.key("evaluation", "evaluation.json"))
+    scored["classes"].append(scored["classes"][0] | {"class_id": 1, "label": "dog", "ap50": None})
+    road.store.put_json(champion.key("evaluation", "evaluation.json"), scored)
+    road.command("start_training", candidate, "prep")
+    road.train(candidate)
+    road.command("start_evaluation", candidate, "train")
+    road.evaluate(candidate)
+    road.command("deploy_model", candidate, "eval")
+    said = verdict(road, candidate)
+    assert said["champion"]["classes_not_compared"]["without_held_out_box"] == ["dog"]
+    assert [rule["label"] for rule in said["rules"] if rule["name"] == "max_class_drop"] == ["cat"]
 
 
 def test_the_page_lies_beside_the_scores_with_its_pictures_or_without(road: Road) -> None:

@@ -62,21 +62,35 @@ def test_an_endpoint_whose_variant_bears_a_run_s_id_is_replaced_all_at_once(road
     assert "DeploymentConfig" not in asked(road, second)
 
 
-def test_parameters_that_cannot_be_stop_the_pass_and_not_the_images() -> None:
-    road = Road(guardrails=GUARDRAILS | {"strategy": "canary"})
+IMPOSSIBLE = GUARDRAILS | {"strategy": "canary"}
+
+
+def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back() -> None:
+    road = Road(guardrails=IMPOSSIBLE)
     road.judge(begun(road))
-    with pytest.raises(InvalidInputError, match="canary needs two instances or more"):
+    for _ in range(3):
         road.reconcile()
     assert road.world.hosting.endpoints == {}
     assert not road.world.bus.of("Run Failed")
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert told["notice"].startswith("The endpoint stays as it is: the stack's parameters can't be: canary needs two")
     road.changes = {}
     road.reconcile()
     road.come_up()
-    road.reconcile()
-    road.changes = {"guardrails": GUARDRAILS | {"strategy": "canary"}}
+    road.changes = {"guardrails": IMPOSSIBLE}
     road.world.intake.set_open("mapping", False)  # as the stack update does that brought the wrong parameters
-    with pytest.raises(InvalidInputError):
-        road.reconcile()
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
+    assert road.world.intake.is_open("mapping")
+    assert len(road.world.bus.of("Endpoint Stuck")) == 2  # they were right in between
+
+
+def test_a_model_whose_files_are_gone_fails_and_the_passes_go_on(road: Road) -> None:
+    second = successor(road)
+    road.store.delete(second.key("prepared", "classes.json"))
+    road.reconcile()
+    assert "classes.json" in road.store.json(second.key("failure.json"))["message"]
+    road.reconcile()
     assert road.world.intake.is_open("mapping")
 
 
@@ -115,6 +129,8 @@ WRONG = {
     "no such score": [[0, 1.9, 0.1, 0.1, 0.5, 0.5]],
     "no such box": [[0, 0.9, 0.1, 0.1, 50.0, 50.0]],
     "not six numbers": [[0, 0.9, 0.1]],
+    "no number": [[0, float("nan"), 0.1, 0.1, 0.5, 0.5]],
+    "beyond every number": [[0, 0.9, 10**400, 0.1, 0.5, 0.5]],
 }
 
 
@@ -196,6 +212,39 @@ def test_configs_models_and_alarms_of_those_who_won_t_come_back_go(road: Road) -
     assert set(hosting.configs) == {run.endpoint_config for run in kept}
     assert set(hosting.models) == {run.model for run in kept}
     assert set(road.world.alarms.requests) == {run.name(name) for run in kept for name in ("errors", "latency")}
+
+
+def test_models_of_refused_and_failed_runs_go_and_those_under_evaluation_stay(road: Road) -> None:
+    hosting = road.world.hosting
+    hosting.models["dropspot-experiment"] = hosting.models["dropspot-pets-0123456789-train"] = {}  # somebody else's
+    champion = begun(road)
+    road.deploy(champion)
+    road.world.clock.advance(100)
+    road.retrain("event-refused")
+    refused = road.runs[-1]
+    road.judge(refused, good=False)
+    broken = successor(road, 1)
+    road.reconcile()
+    road.world.clock.advance(60)
+    road.come_up(config=champion.endpoint_config, reason="alarm")
+    road.reconcile()
+    road.retrain("event-slow")
+    slow = road.runs[-1]
+    road.prepare(slow, held_out="b.jpg")
+    road.command("start_training", slow, "prep")
+    road.train(slow)
+    road.command("start_evaluation", slow, "train")
+    assert {refused.model, broken.model, slow.model} < set(hosting.models)
+    latest = [champion]
+    for number in (2, 3):  # keep_configs is 1
+        latest.append(successor(road, number))
+        road.reconcile()
+        road.come_up()
+        road.reconcile()
+    assert road.store.json(slow.key("eval.json"))["champion"]["run_id"] == champion.run_id
+    strangers = {"dropspot-experiment", "dropspot-pets-0123456789-train"}
+    assert set(hosting.models) == {run.model for run in (*latest, slow)} | strangers
+    assert set(hosting.configs) == {run.endpoint_config for run in latest[1:]}
 
 
 def test_the_stand_in_is_deployed_where_the_later_run_fails(road: Road) -> None:

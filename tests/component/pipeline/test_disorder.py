@@ -58,6 +58,10 @@ class Disorder(RuleBasedStateMachine):
         served = [run for run in self.world.road.runs if self.world.status(run) == "deployed"]
         self.world.request_rollback(data.draw(st.sampled_from(served)))
 
+    @rule()
+    def request_the_model_before(self) -> None:
+        self.world.request_rollback(None)
+
     @precondition(lambda self: self.world.running_jobs())
     @rule(data=st.data())
     def end_job(self, data: st.DataObject) -> None:

@@ -146,6 +146,51 @@ def test_a_rollback_to_the_champion_calls_off_what_is_being_deployed(road: Road,
     assert settled(road) == three[2].run_id
 
 
+@pytest.mark.parametrize("is_champion_by_then", [False, True])
+def test_a_rollback_during_a_deployment_leads_to_the_model_before_it(
+    road: Road, three: list[Run], is_champion_by_then: bool
+) -> None:
+    latest = retrained(road, 7)
+    road.judge(latest)
+    road.reconcile()
+    if is_champion_by_then:
+        assert settled(road) == latest.run_id
+    road.world.clock.advance(10)
+    road.roll_back()
+    assert settled(road) == three[2].run_id
+    road.world.clock.advance(10)
+    road.roll_back()
+    assert settled(road) == three[1].run_id
+
+
+def test_a_rollback_during_a_rollback_leads_further_back(road: Road, three: list[Run]) -> None:
+    road.roll_back()
+    road.reconcile()
+    road.world.clock.advance(10)
+    road.roll_back()
+    assert settled(road) == three[0].run_id
+
+
+def test_a_rollback_after_a_deployment_has_failed_leads_to_the_champion_before(road: Road, three: list[Run]) -> None:
+    road.judge(retrained(road, 7))
+    road.reconcile()
+    road.world.clock.advance(60)
+    road.come_up(config=three[2].endpoint_config, reason="no capacity")
+    assert settled(road) == three[2].run_id
+    road.world.clock.advance(10)
+    road.roll_back()
+    assert settled(road) == three[1].run_id
+
+
+def test_a_rollback_while_the_first_model_comes_into_service_has_nowhere_to_go(road: Road) -> None:
+    run = begun(road)
+    road.judge(run)
+    road.reconcile()
+    road.roll_back()
+    assert "no model was in service before" in road.world.bus.of("Rollback Failed")[0]["notice"]
+    assert settled(road) == run.run_id
+
+
 @pytest.mark.parametrize(
     ("request_", "told"),
     [

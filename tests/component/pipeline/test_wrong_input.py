@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from road import Road, begun, state
+from road import PLAN_DEFAULTS, Road, begun, state
 
 from dropspot.ports import JobKind
 
@@ -94,6 +94,30 @@ def test_a_retraining_of_nothing_is_refused_aloud(road: Road, request_: object) 
     road.retrain("event-1", request_)
     [refused] = road.world.bus.of("Run Failed")
     assert refused["message"].startswith("retrain")
+
+
+def test_a_parameter_of_the_stack_is_blamed_and_not_the_plan() -> None:
+    road = Road(plan_defaults=PLAN_DEFAULTS | {"max_runtime_seconds": 59})
+    message = road.store.json(begun(road).key("failure.json"))["message"]
+    assert message == "the stack's parameter MaxTrainingSeconds is 59: must be a whole number from 60 to 2419200"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + 400 * "0"])
+@pytest.mark.parametrize("place", range(6))
+def test_an_answer_with_a_number_that_is_none_fails_the_run_by_name(road: Road, number: str, place: int) -> None:
+    run = begun(road)
+    road.prepare(run)
+    road.command("start_training", run, "prep")
+    road.train(run)
+    road.command("start_evaluation", run, "train")
+    road.evaluate(run)
+    row = ["0", "0.9", "0.1", "0.1", "0.5", "0.5"]
+    row[place] = number
+    key = run.key("evaluation", "raw", "a.jpg.out")
+    road.store.put(key, f'{{"prediction": [[{", ".join(row)}]]}}'.encode())
+    road.command("deploy_model", run, "eval")
+    assert road.store.json(run.key("failure.json"))["message"].startswith(f"s3://bucket/{key} is no prediction: ")
+    assert road.store.head("endpoint/desired.json") is None
 
 
 def test_one_data_sets_trouble_fails_its_own_messages_alone(road: Road) -> None:

@@ -19,6 +19,15 @@ from dropspot.testing import MemoryAlarms, MemoryHosting, MemoryInference, Memor
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:1"
 MODEL: Request = {"ModelName": "m", "ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}
+TOPIC = "arn:aws:sns:us-east-1:000000000000:inference"
+ASYNCHRONOUS: Request = {
+    "AsyncInferenceConfig": {
+        "OutputConfig": {
+            "S3OutputPath": "s3://the-bucket/async/answers/run",
+            "NotificationConfig": {"SuccessTopic": TOPIC, "ErrorTopic": TOPIC},
+        }
+    }
+}
 
 
 def processing_job(name: str) -> Request:
@@ -214,7 +223,52 @@ def test_hosting_says_what_was_made(hosting: Hosting) -> None:
     hosting.delete_endpoint_config("app-b")
     hosting.delete_endpoint_config("other-app-a")
     assert hosting.endpoint_configs("app-") == ["app-a"]
-    hosting.delete_model("m")
+    hosting.create_model(MODEL | {"ModelName": "app-m"})
+    assert hosting.model_names("app-") == ["app-m"]
+    hosting.delete_model("app-m")
+    assert hosting.model_names("") == ["m"]
+
+
+def test_an_endpoint_config_says_where_asynchronous_answers_go(hosting: Hosting) -> None:
+    hosting.create_model(MODEL)
+    hosting.create_endpoint_config(endpoint_config("app-a") | ASYNCHRONOUS)
+    hosting.create_endpoint_config(endpoint_config("app-b"))
+    told, untold = hosting.endpoint_config("app-a"), hosting.endpoint_config("app-b")
+    assert told is not None
+    assert untold is not None
+    assert told["AsyncInferenceConfig"] == ASYNCHRONOUS["AsyncInferenceConfig"]
+    assert "AsyncInferenceConfig" not in untold
+
+
+def test_an_asynchronous_endpoint_is_known_as_one(stubbed: Stubber) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    answer = {
+        "EndpointName": "e",
+        "EndpointArn": "arn:aws:sagemaker:us-east-1:000000000000:endpoint/e",
+        "EndpointStatus": "InService",
+        "CreationTime": moment,
+        "LastModifiedTime": moment,
+    }
+    memory = MemoryHosting()
+    memory.create_model(MODEL)
+    for more in ({}, ASYNCHRONOUS):
+        memory.create_endpoint_config(endpoint_config(f"c{len(more)}") | more)
+        memory.create_endpoint({"EndpointName": "e", "EndpointConfigName": f"c{len(more)}"})
+        stubbed.add_response("describe_endpoint", answer | more, {"EndpointName": "e"})
+        sides: list[Hosting] = [memory, aws.SageMakerHosting()]
+        assert [side.endpoint("e").is_asynchronous for side in sides] == [bool(more)] * 2  # type: ignore[union-attr]
+        memory.delete_endpoint("e")
+
+
+def test_no_update_makes_one_kind_of_endpoint_into_the_other() -> None:
+    hosting = MemoryHosting()
+    hosting.create_model(MODEL)
+    hosting.create_endpoint_config(endpoint_config("c"))
+    hosting.create_endpoint_config(endpoint_config("asynchronous") | ASYNCHRONOUS)
+    hosting.create_endpoint({"EndpointName": "e", "EndpointConfigName": "c"})
+    hosting.settle("e")
+    with pytest.raises(InvalidInputError, match="kind of endpoint"):
+        hosting.update_endpoint({"EndpointName": "e", "EndpointConfigName": "asynchronous"})
 
 
 def test_deleting_what_is_not_there_is_no_error(hosting: Hosting) -> None:

@@ -167,6 +167,20 @@ def test_an_update_keeps_the_requests_that_wait_and_answers_go_where_the_new_con
     told()
 
 
+def test_no_update_makes_one_kind_of_endpoint_into_the_other(aws, endpoint, model):
+    """UpdateEndpoint: no AsyncInferenceConfig is added to an endpoint or removed from it (ValidationException)."""
+    realtime = aws.config(aws.name("config"), model)
+    with pytest.raises(ClientError, match="AsyncInferenceConfig parameter cannot be removed from") as told:
+        aws["sagemaker"].update_endpoint(EndpointName=endpoint, EndpointConfigName=realtime)
+    assert told.value.response["Error"]["Code"] == "ValidationException"
+    other = aws.name("realtime")
+    assert aws.endpoint(other, realtime)["EndpointStatus"] == "InService"
+    with pytest.raises(ClientError, match="AsyncInferenceConfig parameter cannot be added to this endpoint"):
+        aws["sagemaker"].update_endpoint(EndpointName=other, EndpointConfigName=config(aws, model))
+    for name in (endpoint, other):
+        assert aws["sagemaker"].describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
+
+
 def test_each_kind_of_endpoint_refuses_the_other_kind_of_request(aws, endpoint):
     """AsyncInferenceConfig: an endpoint whose config has it takes asynchronous requests, and no others."""
     with pytest.raises(ClientError, match="asynchronous"):
@@ -273,6 +287,26 @@ def test_a_variant_that_was_let_go_keeps_its_instances(aws, sleeper, told):
     assert instances(aws, sleeper) == 1
     with pytest.raises(ClientError, match="No scalable target"):
         aws["application-autoscaling"].deregister_scalable_target(**of)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"MinCapacity": 2, "MaxCapacity": 1}, "Maximum capacity cannot be less than minimum capacity"),
+        ({"MinCapacity": 1}, "MaxCapacity is needed"),
+        ({"MinCapacity": 0, "MaxCapacity": 1, "SuspendedState": {"DynamicScalingInSuspended": True}}, "SuspendedState"),
+    ],
+)
+def test_a_target_that_can_t_be_is_refused(aws, sleeper, stated, said):
+    """RegisterScalableTarget: both capacities for a new target, the least of them no larger than the most."""
+    of = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{sleeper}/variant/only",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    with pytest.raises(ClientError, match=said) as refused:
+        aws["application-autoscaling"].register_scalable_target(**of, **stated)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_only_variants_of_asynchronous_endpoints_scale(aws):

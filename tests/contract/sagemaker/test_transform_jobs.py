@@ -108,6 +108,24 @@ def test_an_object_over_the_payload_limit_fails_the_job(aws, model):
     assert "Too much data for max payload size" in job["FailureReason"]
 
 
+@pytest.mark.parametrize("limits", [{"MaxPayloadInMB": 101}, {"MaxPayloadInMB": 26, "MaxConcurrentTransforms": 4}])
+def test_payloads_of_more_than_100_mb_at_once_are_refused(aws, model, limits):
+    """CreateTransformJob, MaxPayloadInMB: neither it nor its product with MaxConcurrentTransforms exceeds 100 MB."""
+    with pytest.raises(ClientError, match="more than the 100 MB") as refused:
+        start(aws, model, "pictures/", **limits)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    aws.put("pictures/one.jpg", b"12345")
+    name = start(aws, model, "pictures/", MaxPayloadInMB=25, MaxConcurrentTransforms=4)
+    assert ended(aws, name)["TransformJobStatus"] == "Completed"
+
+
+def test_several_instances_are_refused_by_name(aws, model):
+    """docs/embedded-cloud.md: a transform job has one instance."""
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
+    with pytest.raises(ClientError, match=r"doesn't support .*TransformResources\.InstanceCount = 2"):
+        start(aws, model, "pictures/", TransformResources=resources)
+
+
 def test_a_container_that_never_gets_healthy_fails_the_job(aws):
     """DescribeTransformJob, FailureReason: the ping health check."""
     model = aws.model(aws.name("model"), environment={"EXIT_AT_START": "yes"})

@@ -83,6 +83,11 @@ def test_a_class_without_held_out_boxes_is_neither_measured_nor_compared(side: s
 
 def test_classes_that_only_one_side_knows_are_listed_and_not_compared() -> None:
     rival = champion(candidate=("cat", "bird"), cat=0.9, dog=1.0)
-    rules = judge(evaluation(cat=0.9, bird=0.1), Gate(), rival)
+    measured = evaluation(cat=0.9, bird=0.1)
+    rules = judge(measured, Gate(), rival)
     assert [rule.label for rule in rules if rule.name == "max_class_drop"] == ["cat"]
-    assert rival.summary["classes_not_compared"] == {"candidate_only": ["bird"], "champion_only": ["dog"]}
+    assert rival.summary(measured)["classes_not_compared"] == {
+        "candidate_only": ["bird"],
+        "champion_only": ["dog"],
+        "without_held_out_box": [],
+    }

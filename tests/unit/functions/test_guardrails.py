@@ -172,15 +172,20 @@ def test_a_config_of_other_parameters_is_another_config() -> None:
     assert says(described, present)
 
 
-@pytest.mark.parametrize(
-    "instance", ["ml.g4dn.xlarge", "ml.c5d.large", "ml.m6gd.large", "ml.g5.xlarge", "ml.p4d.24xlarge"]
+OWN_DISKS = (
+    "c5d c6gd c6id c8gd d3 d3en dl1 g4ad g4dn g5 g6 g6e gr6 i3 i3en i4i i7ie im4gn is4gen m5ad m5dn m6gd m6id m6idn "
+    "m7gd p3dn p4d p4de p5 p5en p6-b200 r5d r6id r6idn r7gd trn1 trn1n trn2 x2idn x2iedn z1d"
 )
+NO_DISKS = "c5 c5n c6i c7g c7i g5g inf1 inf2 m4 m5 m5n m6a m6g m6i m7i m7i-flex p2 p3 r5 r5b r6i t2 t3 x2iezn"
+
+
+@pytest.mark.parametrize("instance", [f"ml.{family}.xlarge" for family in OWN_DISKS.split()])
 def test_a_key_for_instances_that_encrypt_their_own_disks_is_refused(instance: str) -> None:
     with pytest.raises(InvalidInputError, match="encrypts its own disks"):
         check_key(KEY, instance)
     check_key("", instance)
 
 
-@pytest.mark.parametrize("instance", ["ml.m5.large", "ml.c5.xlarge", "ml.p3.2xlarge", "ml.m6g.large", "ml.inf2.xlarge"])
+@pytest.mark.parametrize("instance", [f"ml.{family}.xlarge" for family in NO_DISKS.split()])
 def test_other_instances_take_a_key(instance: str) -> None:
     check_key(KEY, instance)

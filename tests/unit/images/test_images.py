@@ -199,6 +199,8 @@ def test_a_document_states_what_was_seen_of_which_version_by_which_model() -> No
         [0, 0.9, 0, 0, 1, 1, 1],
         [0, float("nan"), 0, 0, 1, 1],
         [0, 0.9, 0, 0, float("inf"), 1],
+        [10**400, 0.9, 0, 0, 1, 1],
+        [0, 0.9, -(10**400), 0, 1, 1],
     ],
 )
 def test_an_answer_that_no_model_of_ours_gives_makes_no_document(row: list[float]) -> None:

@@ -51,10 +51,8 @@ def test_every_parameter_that_is_not_listed_is_refused_by_its_name(operation: st
 def test_what_is_carried_without_effect_is_no_more_than_the_document_says() -> None:
     words = ("Instance", "Volume", "Kms", "Vpc", "NetworkIsolation", "Encryption")
     others = {
-        "ResourceConfig.KeepAlivePeriodInSeconds",  # how long an idle machine is kept
         "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
         "RetryStrategy.MaximumRetryAttempts",  # of the service's own failures, which this machine hasn't
-        "ProductionVariants.ModelDataDownloadTimeoutInSeconds",  # the model is on this machine
         "SkipModelValidation",
     }
     for operation, paths in CARRIED.items():

@@ -32,7 +32,11 @@ def verdict(**changes: Any) -> dict[str, Any]:
     champion = {
         "run_id": "pets-0123456789",
         "says": "it was evaluated again",
-        "classes_not_compared": {"candidate_only": ["bird"], "champion_only": ["fish"]},
+        "classes_not_compared": {
+            "candidate_only": ["bird"],
+            "champion_only": ["fish"],
+            "without_held_out_box": ["owl"],
+        },
     }
     return {"status": "refused", "rule": "too low", "rules": RULES, "champion": champion} | changes
 

@@ -88,7 +88,7 @@ HOUSE: list[tuple[str, Edit, str]] = [
     ),
     (
         "unexplained star",
-        swap("            # sagemaker:ListEndpointConfigs knows no resources.\n", ""),
+        swap("            # sagemaker:List… knows no resources.\n", ""),
         'Resource "*" without a comment',
     ),
     (

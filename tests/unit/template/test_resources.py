@@ -131,7 +131,7 @@ LOCAL_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dropspot-detector:lo
         ("TrainingInstanceType", ["ml.g4dn.xlarge", "ml.p4d.24xlarge"], ["g4dn.xlarge", "ml.", ""]),
         ("TrainingInstanceCount", ["1", "12"], ["0", "01", "1.0", ""]),
         ("Epochs", ["0", "1", "240"], ["-1", "1.5", "007", ""]),
-        ("MaxTrainingSeconds", ["60", "86400"], ["0", "1e3", ""]),
+        ("MaxTrainingSeconds", ["60", "99", "100", "86400"], ["0", "10", "59", "1e3", ""]),
         ("MinimumMap50", ["0", "0.5", "1", "1.0"], [".5", "1.5", "0.", "50%", ""]),
         ("ScoreThreshold", ["0.25", "evaluated"], ["-0.1", "2", "best", ""]),
         ("EndpointKmsKeyArn", ["", "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"],

@@ -42,6 +42,7 @@ class SageMakerHosting:
             reason=answer.get("FailureReason", ""),
             variant=next((variant["VariantName"] for variant in answer.get("ProductionVariants", [])), ""),
             pending=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
+            is_asynchronous="AsyncInferenceConfig" in answer,
         )
 
     def endpoint_config(self, name: str) -> Request | None:
@@ -64,12 +65,18 @@ class SageMakerHosting:
         self._call("delete_endpoint", {"EndpointName": name}, settled=("not find",))
 
     def endpoint_configs(self, prefix: str) -> list[str]:
+        return self._names("list_endpoint_configs", "EndpointConfig", prefix)
+
+    def model_names(self, prefix: str) -> list[str]:
+        return self._names("list_models", "Model", prefix)
+
+    def _names(self, operation: str, kind: str, prefix: str) -> list[str]:
         pages = (
             client("sagemaker")
-            .get_paginator("list_endpoint_configs")
+            .get_paginator(operation)
             .paginate(SortBy="CreationTime", SortOrder="Ascending", NameContains=prefix)
         )
-        names = [item["EndpointConfigName"] for page in pages for item in page["EndpointConfigs"]]
+        names = [item[f"{kind}Name"] for page in pages for item in page[f"{kind}s"]]
         return [name for name in names if name.startswith(prefix)]
 
     def delete_endpoint_config(self, name: str) -> None:

@@ -46,6 +46,8 @@ class MemoryHosting:
             raise InvalidInputError("SageMaker refused update_endpoint: the endpoint is not in service")
         if "DeploymentConfig" in request and present.variant != self._variant(request["EndpointConfigName"]):
             raise InvalidInputError("SageMaker refused update_endpoint: guardrails need variants of the same name")
+        if self._is_asynchronous(request["EndpointConfigName"]) != present.is_asynchronous:
+            raise InvalidInputError("SageMaker refused update_endpoint: the kind of endpoint can't be changed")
         self._change(request, "Updating")
 
     def _change(self, request: Request, status: str) -> None:
@@ -54,7 +56,21 @@ class MemoryHosting:
             raise InvalidInputError(f"SageMaker refused the endpoint: could not find endpoint configuration {config}")
         self.pending[name] = config
         served = self.endpoints[name].config if name in self.endpoints else config
-        self.endpoints[name] = Endpoint(status, served, self.clock.now(), variant=self._variant(served), pending=config)
+        self.endpoints[name] = self._endpoint(name, status, served)
+
+    def _endpoint(self, name: str, status: str, config: str, reason: str = "") -> Endpoint:
+        return Endpoint(
+            status,
+            config,
+            self.clock.now(),
+            reason,
+            self._variant(config),
+            self.pending.get(name, ""),
+            self._is_asynchronous(config),
+        )
+
+    def _is_asynchronous(self, config: str) -> bool:
+        return "AsyncInferenceConfig" in self.configs.get(config, {})
 
     def _variant(self, config: str) -> str:
         return str(self.configs[config]["ProductionVariants"][0]["VariantName"]) if config in self.configs else ""
@@ -63,7 +79,7 @@ class MemoryHosting:
         """Let an endpoint reach a status with the config that it was asked for, or another one, as after a rollback."""
         config = config or self.pending.get(name) or self.endpoints[name].config
         self.pending.pop(name, None)
-        self.endpoints[name] = Endpoint(status, config, self.clock.now(), reason, self._variant(config))
+        self.endpoints[name] = self._endpoint(name, status, config, reason)
 
     def delete_endpoint(self, name: str) -> None:
         self.endpoints.pop(name, None)
@@ -74,6 +90,9 @@ class MemoryHosting:
 
     def delete_endpoint_config(self, name: str) -> None:
         self.configs.pop(name, None)
+
+    def model_names(self, prefix: str) -> list[str]:
+        return [name for name in self.models if name.startswith(prefix)]
 
     def delete_model(self, name: str) -> None:
         self.models.pop(name, None)
