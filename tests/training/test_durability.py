@@ -119,7 +119,10 @@ def assert_answers(model: Path) -> None:
 
 @pytest.mark.timeout(60 + 60 * MOMENTS)
 def test_sigterm_at_any_moment_leaves_a_model_and_a_checkpoint_within_thirty_seconds(tmp_path: Path) -> None:
-    """Moments drawn over a whole training, from when the process handles signals to beyond its end."""
+    """Moments drawn over a whole training, from when the process handles signals to beyond its end.
+
+    Before the data are loaded there is nothing to keep, and that is said.
+    """
     whole = TrainingRoot(tmp_path / "whole")
     whole.write({"epochs": "6"}, pictures=32)
     begun = time.monotonic()
@@ -141,11 +144,16 @@ def test_sigterm_at_any_moment_leaves_a_model_and_a_checkpoint_within_thirty_sec
         assert process.returncode == 0, told
         assert time.monotonic() - asked < 30, told
         assert not (root.folder / "output" / "failure").exists(), told
-        assert_answers(root.folder / "model")
+        loading = "loaded 32 training" not in log
+        if loading:
+            assert "told to stop while loading the data: there is no model" in log, told
+        else:
+            assert_answers(root.folder / "model")
         code, log = root.train()  # and the job goes on from there to its end
         assert code == 0, told + log
-        assert "resumed from the checkpoint" in log, told + log
+        assert ("resumed from the checkpoint" in log) != loading, told + log
         assert "completed 100 %" in log or "in epoch 6, after 0" in log, told + log
+        assert_answers(root.folder / "model")
 
 
 def test_a_full_disk_is_said_in_one_sentence(training_root: TrainingRoot) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from detector.channels.examples import MAX_UNUSABLE_SHARE, Entries, Example, Unusable
 from detector.recordio import LabelError, parse_record
 from dropspot.errors import InvalidInputError
-from dropspot.recordio import FramingError, read_payload
+from dropspot.recordio import FramingError, read_payload, seek_record
 
 
 def record_files(folder: Path) -> list[Path]:
@@ -18,14 +18,16 @@ def record_files(folder: Path) -> list[Path]:
 def read_record_files(folder: Path) -> Entries:
     """Yield the records of the channel's .rec files in the order of the files' names.
 
-    A file is read up to where its framing breaks. Raises InvalidInputError where there is no such file or no record,
-    and where more of a file than may be left out lies behind such a place: how many records that was can't be known.
+    Where a file's framing breaks, it is read on from the next record. Raises InvalidInputError where there is no such
+    file or no record, and where more of a file than may be left out was passed over: how many records that was can't be
+    known.
     """
     files = record_files(folder)
     if not files:
         raise InvalidInputError(f"channel {folder.name} has no .rec file")
     number = 0
     for file in files:
+        most_lost, lost = MAX_UNUSABLE_SHARE * file.stat().st_size, 0
         with file.open("rb") as stream:
             while True:
                 offset = stream.tell()
@@ -33,15 +35,16 @@ def read_record_files(folder: Path) -> Entries:
                 try:
                     payload = read_payload(stream)
                 except FramingError as error:
-                    lost = 1 - offset / file.stat().st_size
-                    if lost > MAX_UNUSABLE_SHARE:
+                    behind = seek_record(stream, offset + 1)
+                    lost += behind - offset
+                    if lost > most_lost:
                         raise InvalidInputError(
-                            f"channel {folder.name}: {file.name} cannot be read from byte {offset:,} on, which is"
-                            f" {lost:.0%} of it, because {error}"
+                            f"channel {folder.name}: {file.name} cannot be read from byte {offset:,} to {behind:,},"
+                            f" because {error}; more than {MAX_UNUSABLE_SHARE:.0%} of it is lost"
                         ) from error
                     yield Unusable(name, str(error))
                     number += 1
-                    break
+                    continue
                 if payload is None:
                     break
                 yield record_entry(name, payload, partial(_picture_at, file, offset))

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 MAGIC_WORD = 0xCED7230A
 MAGIC = struct.pack("<I", MAGIC_WORD)
 MAX_LENGTH = (1 << 29) - 1  # bytes of a payload
 
 _ALIGNMENT = 4
+_BLOCK = 1 << 20  # bytes that are searched at once
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 
 
@@ -29,7 +30,7 @@ class ByteStream(Protocol):
 
 
 class FramingError(ValueError):
-    """The bytes are not RecordIO, or end within a record; where the next record begins is unknown."""
+    """The bytes are not RecordIO, or end within a record."""
 
 
 def frame(payload: bytes) -> bytes:
@@ -69,12 +70,34 @@ def read_payload(stream: ByteStream) -> bytes | None:
         body = stream.read(length + -length % _ALIGNMENT)
         if len(body) < length:
             raise FramingError("the data end within a record")
+        if _find_word(body) >= 0:
+            raise FramingError("a record reaches over the beginning of another")
         parts.append(body[:length])
         if flag in (_WHOLE, _LAST):
             return MAGIC.join(parts)
         total += length + len(MAGIC)
         if total > MAX_LENGTH:  # damaged: no writer makes more of one payload
             raise FramingError(f"a record has more than {MAX_LENGTH:,} bytes")
+
+
+def seek_record(file: BinaryIO, start: int) -> int:
+    """Move to the first record that begins at byte `start` or behind it, or to the end; return where that is.
+
+    Nothing within a record looks like its beginning: payloads are cut wherever they hold the magic word at a multiple
+    of four.
+    """
+    at = start + -start % _ALIGNMENT
+    file.seek(at)
+    while block := file.read(_BLOCK):
+        found = _find_word(block)
+        while found >= 0:
+            file.seek(at + found + len(MAGIC))
+            if int.from_bytes(file.read(4), "little") >> 29 in (_WHOLE, _FIRST):
+                return file.seek(at + found)
+            found = _find_word(block, found + len(MAGIC))
+        at += len(block)
+        file.seek(at)
+    return at
 
 
 def _check(length: int) -> None:
@@ -92,10 +115,17 @@ def _padding(length: int) -> bytes:
 
 def _parts(payload: bytes) -> Iterator[bytes]:
     """What stands between the magic words at multiples of four."""
-    start, found = 0, payload.find(MAGIC)
+    start, found = 0, _find_word(payload)
     while found >= 0:
-        if found % _ALIGNMENT == 0:
-            yield payload[start:found]
-            start = found + len(MAGIC)
-        found = payload.find(MAGIC, max(found + 1, start))
+        yield payload[start:found]
+        start = found + len(MAGIC)
+        found = _find_word(payload, start)
     yield payload[start:]
+
+
+def _find_word(data: bytes, start: int = 0) -> int:
+    """Where the magic word stands at a multiple of four, from `start` on; -1 where it does not."""
+    found = data.find(MAGIC, start)
+    while found >= 0 and found % _ALIGNMENT:
+        found = data.find(MAGIC, found + 1)
+    return found

@@ -132,8 +132,22 @@ def test_a_record_file_of_which_a_tenth_is_lost_is_refused(tmp_path: Path, caplo
     assert "left out record 39 of channel train: the data end within a record" in caplog.text
     half = len(content) // 2
     (folder / "train.rec").write_bytes(content[:half] + bytes(half))
-    with pytest.raises(InvalidInputError, match=r"train\.rec cannot be read from byte [\d,]+ on, which is 49% of it"):
+    with pytest.raises(InvalidInputError, match=r"train\.rec cannot be read from byte [\d,]+ to [\d,]+, because"):
         load(folder, None)
+
+
+@pytest.mark.parametrize("damage", [{0: 0xFF}, {4: 0xFF}, {7: 0x60}, {6: 0x01}, {7: 0x1F}], ids=str)
+def test_a_damaged_head_costs_its_own_record_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: dict[int, int]
+) -> None:
+    folder, pictures = tmp_path / "train", drawn(40)
+    write_record_file(folder, [])
+    content, second = bytearray(record_bytes(pictures)), len(record_bytes(pictures[:1]))
+    for place, value in damage.items():
+        content[second + place] = value
+    (folder / "train.rec").write_bytes(content)
+    assert len(load(folder, None)) == 39
+    assert "left out record 1 of channel train" in caplog.text
 
 
 def test_pictures_and_annotations_without_each_other_are_left_out(

@@ -77,3 +77,19 @@ def test_a_record_of_endless_parts_is_damaged(monkeypatch: pytest.MonkeyPatch) -
     head = [MAGIC + struct.pack("<I", flag << 29 | 100) + b"x" * 100 for flag in (1, *[2] * 20)]
     with pytest.raises(FramingError, match="more than 1,000 bytes"):
         read_all(b"".join(head))
+
+
+@given(contents=st.lists(payloads, max_size=5), start=st.integers(0, 200), block=st.sampled_from([4, 16, 1 << 20]))
+@seeded
+def test_the_next_record_is_found_from_anywhere(contents: list[bytes], start: int, block: int) -> None:
+    framed = [frame(payload) for payload in contents]
+    begins = [sum(map(len, framed[:number])) for number in range(len(framed) + 1)]
+    file = io.BytesIO(b"".join(framed))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recordio, "_BLOCK", block)
+        found = recordio.seek_record(file, start)
+    assert found == file.tell()
+    if start <= begins[-1]:
+        assert found == next(begin for begin in begins if begin >= start)
+    else:
+        assert not file.read()
