@@ -73,7 +73,6 @@ HONOURED = {
         TransformInput="ContentType CompressionType SplitType",
         TransformInput__DataSource__S3DataSource="S3DataType S3Uri",
         TransformOutput="S3OutputPath Accept AssembleWith",
-        TransformResources="InstanceCount",
         ModelClientConfig="InvocationsTimeoutInSeconds InvocationsMaxRetries",
     ),
     "CreateModel": _paths(
@@ -125,7 +124,9 @@ CARRIED = {
         RetryStrategy="MaximumRetryAttempts",
         VpcConfig=_VPC,
     ),
-    "CreateTransformJob": _paths("", TransformResources="InstanceType VolumeKmsKeyId", TransformOutput="KmsKeyId"),
+    "CreateTransformJob": _paths(
+        "", TransformResources="InstanceType InstanceCount VolumeKmsKeyId", TransformOutput="KmsKeyId"
+    ),
     "CreateModel": _paths("EnableNetworkIsolation", VpcConfig=_VPC),
     "CreateEndpointConfig": _paths(
         "KmsKeyId",
@@ -154,7 +155,6 @@ ONLY: dict[str, set[Any]] = {
     "TransformInput.CompressionType": {"None"},
     "TransformInput.SplitType": {"None"},
     "TransformOutput.AssembleWith": {"None"},
-    "TransformResources.InstanceCount": {1},
     "PrimaryContainer.Mode": {"SingleModel"},
     "ExcludeRetainedVariantProperties.VariantPropertyType": {"DesiredInstanceCount", "DesiredWeight"},
 }

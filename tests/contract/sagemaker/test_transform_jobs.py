@@ -119,11 +119,12 @@ def test_payloads_of_more_than_100_mb_at_once_are_refused(aws, model, limits):
     assert ended(aws, name)["TransformJobStatus"] == "Completed"
 
 
-def test_several_instances_are_refused_by_name(aws, model):
-    """docs/embedded-cloud.md: a transform job has one instance."""
+def test_several_instances_give_the_same_results(aws, model):
+    """TransformResources, InstanceCount: how many instances share the work; here one process does it."""
+    aws.put("pictures/one.jpg", b"12345")
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
-    with pytest.raises(ClientError, match=r"doesn't support .*TransformResources\.InstanceCount = 2"):
-        start(aws, model, "pictures/", TransformResources=resources)
+    job = ended(aws, start(aws, model, "pictures/", TransformResources=resources))
+    assert (job["TransformJobStatus"], job["TransformResources"]) == ("Completed", resources)
 
 
 def test_a_container_that_never_gets_healthy_fails_the_job(aws):
