@@ -35,6 +35,8 @@ GUIDE_PAGES = {
 }
 """Titles of documents that aren't pages on an operation or a type of the API."""
 
+_SERVICES = ("sagemaker", "sagemaker-runtime", "application-autoscaling")
+
 
 def cases() -> list[tuple[str, ast.FunctionDef]]:
     return [
@@ -48,7 +50,7 @@ def cases() -> list[tuple[str, ast.FunctionDef]]:
 
 @pytest.fixture(scope="module")
 def api_pages() -> set[str]:
-    models = [get_session().get_service_model(name) for name in ("sagemaker", "sagemaker-runtime")]
+    models = [get_session().get_service_model(name) for name in _SERVICES]
     return {page for model in models for page in (*model.operation_names, *model.shape_names)}
 
 
