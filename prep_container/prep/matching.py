@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prep.lists import GivenLists
@@ -147,6 +147,7 @@ def _paired(
     taken: dict[str, list[Annotation]] = defaultdict(list)
     firsts: dict[str, _Claim] = {}
     chosen: dict[str, SourceFile] = {}
+    parts: dict[str, frozenset[str]] = defaultdict(frozenset)  # that annotations left out as duplicates state
     versions = Versions()
     for claim in sorted(claims, key=lambda claim: claim.order):
         annotation, choice = claim.annotation, claim.named or claim.own
@@ -169,8 +170,14 @@ def _paired(
             continue
         else:
             leave_out_duplicate(annotation, first.annotation, meant.picture, quarantine)
+            if choice:  # a picture that is validated on must not be trained on because a training file describes it too
+                parts[meant.picture.path] |= annotation.parts
     unsettled = versions.settle(taken, chosen, quarantine)
-    return {path: Pair(chosen[path], merged(taken[path], chosen[path], quarantine)) for path in taken}, unsettled
+    pairs = {}
+    for path, entries in taken.items():
+        whole = merged(entries, chosen[path], quarantine)
+        pairs[path] = Pair(chosen[path], replace(whole, other_parts=whole.other_parts | parts[path]))
+    return pairs, unsettled
 
 
 def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +10,12 @@ from prep.model import Annotation, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 from prep.readers.documents import events
 from prep.readers.entries import Entries
-from prep.readers.fields import MAX_BOXES, Corners, Faults, Id, corners, identifier, shown, size, text
+from prep.readers.fields import MAX_BOXES, Corners, Faults, Id, corners, identifier, part_of, shown, size, text
 
 WANTED = {
     "images": frozenset({"id", "file_name", "width", "height"}),
     "annotations": frozenset({"id", "image_id", "category_id", "bbox", "iscrowd"}),
     "categories": frozenset({"id", "name"}),
-}
-_PARTS = {
-    "train": "train",
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testdev"), "test"),
 }
 
 
@@ -65,13 +59,6 @@ class _Object:
     category: Id | None
     corners: Corners
     crowd: bool
-
-
-def part_of(name: str) -> str:
-    """The side that a file's name speaks of (`instances_val2017.json`), or "" where it names none or several."""
-    words = re.split(r"[^a-z]+", name.lower().removesuffix(".json"))
-    named = {_PARTS[word] for word in words if word in _PARTS}
-    return named.pop() if len(named) == 1 else ""
 
 
 def _parse(file: SourceFile) -> _Document:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prep.model import SourceFile
+from prep.model import SourceFile, stem
 from prep.quarantine import Quarantine
 
 MAX_BOXES = 10_000  # for one picture; what has more is no annotation of objects that anyone drew
 MAX_NAMED_FAULTS = 1_000  # of one file; a file of millions of faults must not fill the memory
 _MAX_NAME = 4096
+_PARTS = {
+    "train": "train",
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testdev"), "test"),
+}
 Id = int | str
 Corners = tuple[float, float, float, float]
 
@@ -83,6 +89,13 @@ def class_names(value: object) -> dict[int, str]:
         return {}
     pairs = ((key.strip(), text(name)) for key, name in value.items() if isinstance(key, str))
     return {int(key): name for key, name in pairs if name and key.isascii() and key.isdecimal() and len(key) < 10}
+
+
+def part_of(name: str) -> str:
+    """The side that a file's name speaks of (`instances_val2017.json`), or "" where it names none or several."""
+    words = re.split(r"[^a-z]+", stem(name).lower())
+    named = {_PARTS[word] for word in words if word in _PARTS}
+    return named.pop() if len(named) == 1 else ""
 
 
 def shown(value: object) -> str:

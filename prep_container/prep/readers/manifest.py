@@ -9,7 +9,7 @@ from prep.model import Annotation, SourceFile
 from prep.quarantine import Quarantine
 from prep.readers.class_ids import Draft, claimed_size, named, take_objects
 from prep.readers.documents import MAX_LINE_BYTES, lines, loads
-from prep.readers.fields import Faults, class_names, text
+from prep.readers.fields import Faults, class_names, part_of, text
 
 _METADATA = "-metadata"
 _UNLABELLED = "it names a picture, but nothing in it is a label with boxes"
@@ -46,7 +46,7 @@ class _Lines:
     def __init__(self, file: SourceFile, faults: Faults) -> None:
         self.drafts: list[Draft] = []
         self.other_faults = False  # than lines that were never labelled
-        self._file, self._faults = file, faults
+        self._file, self._faults, self._part = file, faults, part_of(file.name)
         self._maps: dict[tuple[tuple[int, str], ...], dict[int, str]] = {}  # most lines have the same
         for number, line in lines(file):
             item = f"line {number}"
@@ -82,7 +82,7 @@ class _Lines:
             return None
         names = class_names(_object(entry.get(label + _METADATA)).get("class-map"))
         names = self._maps.setdefault(tuple(names.items()), names)
-        return Draft(self._file, reference, claimed_size(document), objects, names, item)
+        return Draft(self._file, reference, claimed_size(document), objects, names, item, self._part)
 
 
 def label_attribute(entry: Mapping[str, Any]) -> str:

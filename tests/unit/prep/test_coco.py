@@ -10,8 +10,8 @@ from unit.prep.test_recognition import read
 
 from prep.model import Annotation, StatedBox
 from prep.readers import fields
-from prep.readers.coco import part_of
 from prep.readers.documents import ijson
+from prep.readers.fields import part_of
 
 
 def small(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from unit.prep.minis import MiniDataset, picture_bytes, voc_xml
+from unit.prep.minis import Labelled, MiniDataset, as_coco, as_manifest, picture_bytes, voc_xml
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS, PreparationPlan
@@ -65,6 +65,19 @@ def test_pictures_that_differ_in_a_single_row_are_two(mini: MiniDataset) -> None
     report = mini.run().report
     assert report["images"] == {"found": 11, "used": 10, "left_out": 1}
     assert report["left_out"] == {"duplicate_image": 1}
+
+
+@pytest.mark.parametrize("write", [as_coco, as_manifest])
+def test_a_picture_that_two_files_give_to_two_parts_is_not_trained_on(write, mini: MiniDataset) -> None:
+    pictures = [Labelled(f"p{n:02d}", (("cat", 1 + n % 3, 1, 40, 30),), seed=n) for n in range(12)]
+    suffix = "json" if write is as_coco else "manifest"
+    write(mini, pictures[:8], f"train.{suffix}")
+    write(mini, pictures[6:], f"val.{suffix}")
+    result = mini.run()
+    assert result.report["split"]["reason"].startswith("the parts stated by the data set's annotations are followed")
+    conflicts = [entry["file"] for entry in result.quarantine if entry["code"] == "split_conflict"]
+    assert conflicts == ["images/p06.jpg", "images/p07.jpg"]
+    assert {name.rpartition("-")[0] for name in result.truth} == {f"p{n:02d}" for n in range(6, 12)}
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("a.tar.gz", "b.zip"), ("z.tar.gz", "b.zip")])
