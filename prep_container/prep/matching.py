@@ -91,10 +91,14 @@ def _place(annotation: Annotation) -> tuple[str, bool, int, str]:
 
 
 def _claim(annotation: Annotation, index: PictureIndex, dataset_uri: str) -> _Claim:
-    own = None
+    named, own = _named(annotation, index, dataset_uri), None
     if annotation.layout in ONE_FILE_PER_PICTURE:
-        own = index.find(_without_suffix(annotation.file.path), annotation.file, annotation.part)
-    return _Claim(annotation, _named(annotation, index, dataset_uri), own)
+        try:
+            own = index.find(_without_suffix(annotation.file.path), annotation.file, annotation.part)
+        except AmbiguousNameError:
+            if named is None:  # else `1.xml` says itself whether it means 1.jpg or 1.png
+                raise
+    return _Claim(annotation, named, own)
 
 
 def _named(annotation: Annotation, index: PictureIndex, dataset_uri: str) -> Found | None:

@@ -26,8 +26,9 @@ _PARTS = {
 # Formats that pictures are converted from, without their annotations hearing of it.
 _CONVERTED = frozenset({"ppm", "pgm", "pnm", "heic", "heif", "avif", "jp2", "tga", "dng", "raw", "dcm"})
 _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
-# As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them.
-_CONTENT = re.compile(r"[-_](annotations?|labels|images)$")
+# As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them. Others
+# call the folders `training_set` and `test_set`.
+_CONTENT = re.compile(r"[-_ ](annotations?|labels|images|set|data)$")
 
 
 class AmbiguousNameError(Exception):

@@ -153,6 +153,11 @@ def test_folders_tell_the_parts() -> None:
     assert division.reason == "the data set's own folders are followed: train (1), validation (1), test (1)"
 
 
+def test_folders_may_be_called_sets() -> None:
+    division = divided(["training_set/1", "val-set/images/1", "test data/1", "offset/1"])
+    assert division.parts == {"training_set/1": "train", "val-set/images/1": "validation", "test data/1": "test"}
+
+
 def test_what_the_annotations_state_comes_before_folders_and_lists_before_both() -> None:
     pictures = ["train/1", "train/2", "test/3"]
     stated = {"train/2": "validation"}
