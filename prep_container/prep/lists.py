@@ -13,6 +13,7 @@ from prep.model import Kind, SourceFile, stem
 from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, part_called, path_parts
 from prep.quarantine import Quarantine
 
+MAX_NAMES = 5_000_000  # on all lists together; one that is nobody's takes nearly a kilobyte of memory
 MOST_NUMBERS = 8  # behind a name
 _FIRST_BYTES = 1 << 14  # of a text that may be a list
 _LIST_WORDS = frozenset(
@@ -102,6 +103,11 @@ def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenList
             unreadable += [file.path] if part_of_list(file.path) else []
             continue
         lines = dict.fromkeys(line.strip() for line in text.splitlines())
+        if sum(given.lists.values()) + len(lines) > MAX_NAMES:
+            reason = f"with it more than {MAX_NAMES:,} names are on lists"
+            quarantine.leave_out(file.path, "file_too_large", reason)
+            unreadable += [file.path] if part_of_list(file.path) else []
+            continue
         given.lists[file.path] = resolver.take(file, [line for line in lines if line and not line.startswith("#")])
     given.named, given.missing = resolver.resolved()
     given.unreadable = tuple(sorted(unreadable))

@@ -12,6 +12,8 @@ from prep.model import SourceFile, stem
 from prep.quarantine import Quarantine
 
 MAX_BOXES = 10_000  # for one picture; what has more is no annotation of objects that anyone drew
+MAX_ENTRIES = 5_000_000  # pictures that the files of one layout describe; each takes about a kilobyte of memory
+MAX_OBJECTS = 20_000_000  # in one file
 MAX_NAMED_FAULTS = 1_000  # of one file; a file of millions of faults must not fill the memory
 _MAX_NAME = 4096
 _PARTS = {
@@ -104,6 +106,13 @@ def shown(value: object) -> str:
         if isinstance(value, kind):
             return words
     return repr(value)[:60]
+
+
+def too_many(entries: int, objects: int) -> str:
+    """Why a file that describes so many pictures and objects is not read on, or ""."""
+    if entries > MAX_ENTRIES:
+        return f"with it more than {MAX_ENTRIES:,} pictures are described"
+    return f"it has more than {MAX_OBJECTS:,} objects" if objects > MAX_OBJECTS else ""
 
 
 @dataclass(slots=True)
