@@ -11,7 +11,7 @@ from dropspot.preparation_plan import Split
 from prep.lists import GivenLists, part_of_list
 from prep.matching import Pair
 from prep.model import LabelledPicture
-from prep.naming import part_of_folders
+from prep.naming import part_of_place
 
 # From the least to the most protected: what is held out must never be trained on.
 PARTS = ("train", "trainval", "validation", "test")
@@ -44,10 +44,10 @@ def given_division(
     """Decide whether the data set's own parts are followed.
 
     They are what its part lists say; without such lists, what the annotations' layout says, then the folders (`train`,
-    `val2017`, ...) that pictures lie in. What lists don't name stays held out where annotations or folders hold it
-    out. Parts are followed where there is one to train on and one to hold out, and each has boxes: half of its pictures
-    or more are annotated with an object, and one at least is usable (pictures annotated as showing nothing do not
-    count). `labelled` are the usable pictures, copies included, so that copies in different parts are seen. Raises
+    `val2017`, ...) or archives that pictures lie in. What lists don't name stays held out where these hold it out.
+    Parts are followed where there is one to train on and one to hold out, and each has boxes: half of its pictures or
+    more are annotated with an object, and one at least is usable (pictures annotated as showing nothing do not count).
+    `labelled` are the usable pictures, copies included, so that copies in different parts are seen. Raises
     InvalidInputError where the plan insists on what cannot be followed.
     """
     drawn = f"drawn by content, {'/'.join(f'{share * 100:g}' for share in plan.shares)}"
@@ -77,7 +77,7 @@ def _given(pairs: Sequence[Pair], listed: GivenLists) -> tuple[dict[str, str], d
     by_layout, doubly = _all_settled(
         stated, {path: f"annotations give it to {' and '.join(sorted(parts))}" for path, parts in stated.items()}
     )
-    folders = {path: part_of_folders(path.split("/")[:-1]) for path in _present(pairs, listed)}
+    folders = {path: part_of_place(path, listed.archives.get(path, "")) for path in _present(pairs, listed)}
     otherwise = {path: part for path, part in {**folders, **by_layout}.items() if part}
     if (named & TRAINING and named & HELD_OUT) or {"train", "trainval"} <= named:
         parts, conflicts = _all_settled(
@@ -89,6 +89,8 @@ def _given(pairs: Sequence[Pair], listed: GivenLists) -> tuple[dict[str, str], d
         return parts | kept, conflicts, _of_lists(listed, part_lists) + aside
     parts = otherwise or {picture: _settled(choices, named) for picture, choices in said.items()}
     origin = "parts stated by the data set's annotations" if by_layout else "data set's own folders"
+    if not by_layout and any(not part_of_place(path) for path in otherwise):
+        origin += " and archives"
     return parts, doubly, f"the {origin} are followed: {_counted(parts)}"
 
 

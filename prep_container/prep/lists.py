@@ -37,7 +37,7 @@ class GivenLists:
     `lists` holds the number of names by the list's path. `pictures` are the paths of all pictures of the data set,
     `named` the lists that name each of them; `missing` has the names that fit no picture, and the lists they are on.
     `unreadable` are files called like the list of a part that cannot be read, and `unfollowed` files that name pictures
-    and are called nearly so (`train_ids.txt`).
+    and are called nearly so (`train_ids.txt`). `archives` has the archive of each picture that came in one.
     """
 
     lists: dict[str, int] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class GivenLists:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     unfollowed: tuple[str, ...] = ()
+    archives: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -91,6 +92,7 @@ def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenList
     pictures = [file for file in files if file.kind is Kind.PICTURE]
     lists = [file for file in files if file.kind is Kind.LIST]
     given = GivenLists(pictures=tuple(picture.path for picture in pictures if picture.image_format))
+    given.archives = {picture.path: picture.archive for picture in pictures if picture.archive}
     given.unfollowed = tuple(_called_nearly_so(files, pictures))
     unreadable = [e.file for e in quarantine.entries if e.left_out and e.code in _UNREAD and _is_part_list(e.file)]
     resolver = _Resolver(files, pictures, quarantine)

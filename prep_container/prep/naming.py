@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prep.kinds import SUFFIX_FORMATS, suffix
+from prep.kinds import SUFFIX_FORMATS, archive_stem, suffix
 from prep.model import SourceFile, stem
 
 Folders = tuple[str, ...]
@@ -68,6 +68,11 @@ def part_called(word: str) -> str:
 def part_of_folders(folders: Iterable[str]) -> str:
     """The part that a picture's folders put it on; the innermost that says so decides."""
     return next((part for part in map(part_called, reversed(list(folders))) if part), "")
+
+
+def part_of_place(path: str, archive: str = "") -> str:
+    """The part that a picture's folders put it on, else the name of its archive (`train.zip`), or ""."""
+    return part_of_folders(path.split("/")[:-1]) or part_called(archive_stem(archive))
 
 
 class PictureIndex:
