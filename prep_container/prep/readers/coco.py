@@ -25,7 +25,7 @@ from prep.readers.fields import (
 )
 
 WANTED = {
-    "images": frozenset({"id", "file_name", "width", "height"}),
+    "images": frozenset({"id", "file_name", "coco_url", "width", "height"}),
     "annotations": frozenset({"id", "image_id", "category_id", "bbox", "iscrowd"}),
     "categories": frozenset({"id", "name"}),
 }
@@ -121,7 +121,7 @@ class _Document:
         if image_id is None:
             self.faults.add(f"image entry {index} has no id")
             return
-        name = text(entry.get("file_name"))
+        name = text(entry.get("file_name")) or text(entry.get("coco_url"))  # LVIS states the latter alone
         known = self.images.get(image_id)
         if known is None:
             fault = "" if name else f"its file_name is {shown(entry.get('file_name'))}"
