@@ -25,7 +25,7 @@ from typing import Any
 from dropspot.preparation_plan import BoxRules
 from prep.mixed_units import Mixture, Place, percent_among_pixels, place
 from prep.model import Annotation, StatedBox
-from prep.stated_size import misread_corners, shrunk_doubt, shrunk_evidence, size_before
+from prep.stated_size import enlarged_doubt, misread_corners, shrunk_doubt, shrunk_evidence, size_before
 from prep.units import (
     FAR,
     FEW,
@@ -117,19 +117,20 @@ def conventions_of(layout: str, stated: Stated, rules: BoxRules) -> Conventions:
     fixed = rules.units != "auto"
     units, evidence = (rules.units, "the plan says so") if fixed else units_of_all(layout, stated)
     mixture = Mixture() if fixed or units != PIXEL else percent_among_pixels(stated)
-    first, inside, shrunk, doubt, misread = 0, False, "", "", ""
+    first, inside, shrunk, misread = 0, False, "", ""
+    doubts: list[str] = []
     if units == PIXEL:
         numbered = [(a, w, h) for a, w, h in stated if fixed or not (is_ratio(a) or place(a) in mixture.units)]
         if shrunk := shrunk_evidence(numbered):
             numbered = [(a, *size_before(a, w, h)) for a, w, h in numbered]
-        doubt = "" if shrunk else shrunk_doubt(numbered)
+        doubts = ["" if shrunk else shrunk_doubt(numbered), enlarged_doubt(numbered)]
         misread = misread_corners(layout, numbered)
         first, inside, why = _pixels(layout, numbered, rules.first_pixel)
         evidence += "; ".join(["", why, *filter(None, [shrunk])])
     if not fixed and units != RATIO and (ratios := sum(is_ratio(annotation) for annotation, _, _ in stated)):
         evidence += f"; mixed: {ratios} of {len(stated)} annotations state ratios and are read so"
     evidence += "".join(f"; {found}" for found in mixture.evidence)
-    notes = (*mixture.evidence, mixture.warning, shrunk, doubt, misread)
+    notes = (*mixture.evidence, mixture.warning, shrunk, *doubts, misread)
     warnings = tuple(f"{layout}: {note}" for note in notes if note)
     return Conventions(units, first, inside, evidence, fixed, mixture.units, bool(shrunk), warnings)
 

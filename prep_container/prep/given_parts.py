@@ -11,7 +11,7 @@ from dropspot.preparation_plan import Split
 from prep.lists import GivenLists, part_of_list
 from prep.matching import Pair
 from prep.model import LabelledPicture
-from prep.naming import part_of_folders
+from prep.naming import part_of_place
 
 # From the least to the most protected: what is held out must never be trained on.
 PARTS = ("train", "trainval", "validation", "test")
@@ -44,10 +44,11 @@ def given_division(
     """Decide whether the data set's own parts are followed.
 
     They are what its part lists say; without such lists, what the annotations' layout says, then the folders (`train`,
-    `val2017`, ...) that pictures lie in. They are followed where there is a part to train on and one to hold out, and
-    each has boxes: half of its pictures or more are annotated with an object, and one at least is usable (pictures
-    annotated as showing nothing do not count). `labelled` are the usable pictures, copies included, so that copies in
-    different parts are seen. Raises InvalidInputError where the plan insists on what cannot be followed.
+    `val2017`, ...) or archives that pictures lie in. What lists don't name stays held out where these hold it out.
+    Parts are followed where there is one to train on and one to hold out, and each has boxes: half of its pictures or
+    more are annotated with an object, and one at least is usable (pictures annotated as showing nothing do not count).
+    `labelled` are the usable pictures, copies included, so that copies in different parts are seen. Raises
+    InvalidInputError where the plan insists on what cannot be followed.
     """
     drawn = f"drawn by content, {'/'.join(f'{share * 100:g}' for share in plan.shares)}"
     if plan.lists == "ignore":
@@ -64,7 +65,7 @@ def given_division(
 
 
 def _given(pairs: Sequence[Pair], listed: GivenLists) -> tuple[dict[str, str], dict[str, str], str]:
-    """The part of each picture, the conflicts among lists, and a sentence on where this was found."""
+    """The part of each picture, the conflicts among statements, and a sentence on where this was found."""
     part_lists = {path: part for path in listed.lists if (part := part_of_list(path))}
     by_lists = {
         picture: {path: part_lists[path] for path in paths if path in part_lists}
@@ -72,21 +73,37 @@ def _given(pairs: Sequence[Pair], listed: GivenLists) -> tuple[dict[str, str], d
     }
     said = {picture: set(parts.values()) for picture, parts in by_lists.items() if parts}
     named = set().union(*said.values())
+    stated = {pair.picture.path: set(pair.annotation.parts) for pair in pairs if pair.annotation.parts}
+    by_layout, doubly = _all_settled(
+        stated, {path: f"annotations give it to {' and '.join(sorted(parts))}" for path, parts in stated.items()}
+    )
+    folders = {path: part_of_place(path, listed.archives.get(path, "")) for path in _present(pairs, listed)}
+    otherwise = {path: part for path, part in {**folders, **by_layout}.items() if part}
     if (named & TRAINING and named & HELD_OUT) or {"train", "trainval"} <= named:
-        parts, conflicts = {}, {}
-        for picture, choices in said.items():
-            parts[picture] = _settled(choices, named)
-            if len(choices - {"trainval"}) > 1 or {"trainval", "test"} <= choices:
-                paths = " and ".join(sorted(by_lists[picture]))
-                conflicts[picture] = f"it is named in {paths}; used for {parts[picture]}"
-        return {path: part for path, part in parts.items() if part}, conflicts, _of_lists(listed, part_lists)
-    by_layout = {pair.picture.path: pair.annotation.part for pair in pairs if pair.annotation.part}
-    folders = {path: part_of_folders(path.split("/")[:-1]) for path in _present(pairs, listed)}
-    parts = {path: part for path, part in {**folders, **by_layout}.items() if part}
-    if not parts:
-        parts = {picture: _settled(choices, named) for picture, choices in said.items()}
+        parts, conflicts = _all_settled(
+            said, {path: f"it is named in {' and '.join(sorted(by_lists[path]))}" for path in said}
+        )
+        unlisted = {pair.picture.path for pair in pairs} - set(said)
+        kept = {path: part for path in unlisted if (part := otherwise.get(path, "")) in HELD_OUT}
+        aside = f"; on none of them, but held out by annotations or folders: {_counted(kept)}" if kept else ""
+        return parts | kept, conflicts, _of_lists(listed, part_lists) + aside
+    parts = otherwise or {picture: _settled(choices, named) for picture, choices in said.items()}
     origin = "parts stated by the data set's annotations" if by_layout else "data set's own folders"
-    return parts, {}, f"the {origin} are followed: {_counted(parts)}"
+    if not by_layout and any(not part_of_place(path) for path in otherwise):
+        origin += " and archives"
+    return parts, doubly, f"the {origin} are followed: {_counted(parts)}"
+
+
+def _all_settled(said: Mapping[str, set[str]], why: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """One part for each picture of which several may be said, and a sentence for those where they conflict."""
+    named = set().union(*said.values())
+    parts = {picture: part for picture, choices in said.items() if (part := _settled(choices, named))}
+    conflicts = {
+        picture: f"{why[picture]}; used for {parts[picture]}"
+        for picture, choices in said.items()
+        if len(choices - {"trainval"}) > 1 or {"trainval", "test"} <= choices
+    }
+    return parts, conflicts
 
 
 def _settled(choices: set[str], named: set[str]) -> str:

@@ -65,6 +65,12 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVE_SUFFIXES) and not name.startswith("._")
 
 
+def archive_stem(path: str) -> str:
+    """The name of the archive at this path, without what makes it one: `data/train.tar.gz` -> `train`."""
+    name = path.rpartition("/")[2].lower()
+    return name.removesuffix(next((ending for ending in ARCHIVE_SUFFIXES if name.endswith(ending)), ""))
+
+
 def classify(path: str, head: bytes) -> Verdict:
     """Recognise a file by its path in the data set ("/" between parts) and its first HEAD_BYTES bytes."""
     name = path.rpartition("/")[2]

@@ -18,6 +18,7 @@ from prep.naming import fold, path_parts
 from prep.quarantine import Entry, Quarantine
 
 # Why a file is not read that may have been meant as a picture, and why an annotation has none.
+_CONSEQUENCES = frozenset({"no_annotation", "no_usable_box", "listed_without_annotation", "unsupported_file"})
 _UNREAD = frozenset({"unsafe_member", "file_too_large", "unreadable_file"})
 _PICTURE_MISSING = frozenset({"annotation_without_image", "outside_reference"})
 
@@ -146,5 +147,7 @@ def _counted(count: int, noun: str, plural: str = "") -> str:
 def _summary(quarantine: Quarantine) -> str:
     """Counts per code and one example, so that the sentence is enough to begin mending with."""
     counts = ", ".join(f"{count} {code}" for code, count in quarantine.counts().items())
-    example = next((entry for entry in quarantine.sorted() if entry.left_out and not entry.deliberate), None)
+    left_out = [entry for entry in quarantine.sorted() if entry.left_out and not entry.deliberate]
+    # A picture without annotation says less than the annotation that could not be read.
+    example = min(left_out, key=lambda entry: entry.code in _CONSEQUENCES, default=None)
     return f"{counts}; for example {example.place}: {example.reason}" if example else counts or "nothing"

@@ -13,6 +13,7 @@ from prep.model import Kind, SourceFile, stem
 from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, part_called, path_parts
 from prep.quarantine import Quarantine
 
+MAX_NAMES = 5_000_000  # on all lists together; one that is nobody's takes nearly a kilobyte of memory
 MOST_NUMBERS = 8  # behind a name
 _FIRST_BYTES = 1 << 14  # of a text that may be a list
 _LIST_WORDS = frozenset(
@@ -36,7 +37,7 @@ class GivenLists:
     `lists` holds the number of names by the list's path. `pictures` are the paths of all pictures of the data set,
     `named` the lists that name each of them; `missing` has the names that fit no picture, and the lists they are on.
     `unreadable` are files called like the list of a part that cannot be read, and `unfollowed` files that name pictures
-    and are called nearly so (`train_ids.txt`).
+    and are called nearly so (`train_ids.txt`). `archives` has the archive of each picture that came in one.
     """
 
     lists: dict[str, int] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class GivenLists:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     unfollowed: tuple[str, ...] = ()
+    archives: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenList
     pictures = [file for file in files if file.kind is Kind.PICTURE]
     lists = [file for file in files if file.kind is Kind.LIST]
     given = GivenLists(pictures=tuple(picture.path for picture in pictures if picture.image_format))
+    given.archives = {picture.path: picture.archive for picture in pictures if picture.archive}
     given.unfollowed = tuple(_called_nearly_so(files, pictures))
     unreadable = [e.file for e in quarantine.entries if e.left_out and e.code in _UNREAD and _is_part_list(e.file)]
     resolver = _Resolver(files, pictures, quarantine)
@@ -102,6 +105,11 @@ def read_lists(files: Sequence[SourceFile], quarantine: Quarantine) -> GivenList
             unreadable += [file.path] if part_of_list(file.path) else []
             continue
         lines = dict.fromkeys(line.strip() for line in text.splitlines())
+        if sum(given.lists.values()) + len(lines) > MAX_NAMES:
+            reason = f"with it more than {MAX_NAMES:,} names are on lists"
+            quarantine.leave_out(file.path, "file_too_large", reason)
+            unreadable += [file.path] if part_of_list(file.path) else []
+            continue
         given.lists[file.path] = resolver.take(file, [line for line in lines if line and not line.startswith("#")])
     given.named, given.missing = resolver.resolved()
     given.unreadable = tuple(sorted(unreadable))

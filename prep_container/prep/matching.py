@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prep.lists import GivenLists
@@ -91,10 +91,14 @@ def _place(annotation: Annotation) -> tuple[str, bool, int, str]:
 
 
 def _claim(annotation: Annotation, index: PictureIndex, dataset_uri: str) -> _Claim:
-    own = None
+    named, own = _named(annotation, index, dataset_uri), None
     if annotation.layout in ONE_FILE_PER_PICTURE:
-        own = index.find(_without_suffix(annotation.file.path), annotation.file, annotation.part)
-    return _Claim(annotation, _named(annotation, index, dataset_uri), own)
+        try:
+            own = index.find(_without_suffix(annotation.file.path), annotation.file, annotation.part)
+        except AmbiguousNameError:
+            if named is None:  # else `1.xml` says itself whether it means 1.jpg or 1.png
+                raise
+    return _Claim(annotation, named, own)
 
 
 def _named(annotation: Annotation, index: PictureIndex, dataset_uri: str) -> Found | None:
@@ -147,6 +151,7 @@ def _paired(
     taken: dict[str, list[Annotation]] = defaultdict(list)
     firsts: dict[str, _Claim] = {}
     chosen: dict[str, SourceFile] = {}
+    parts: dict[str, frozenset[str]] = defaultdict(frozenset)  # that annotations left out as duplicates state
     versions = Versions()
     for claim in sorted(claims, key=lambda claim: claim.order):
         annotation, choice = claim.annotation, claim.named or claim.own
@@ -169,8 +174,14 @@ def _paired(
             continue
         else:
             leave_out_duplicate(annotation, first.annotation, meant.picture, quarantine)
+            if choice:  # a picture that is validated on must not be trained on because a training file describes it too
+                parts[meant.picture.path] |= annotation.parts
     unsettled = versions.settle(taken, chosen, quarantine)
-    return {path: Pair(chosen[path], merged(taken[path], chosen[path], quarantine)) for path in taken}, unsettled
+    pairs = {}
+    for path, entries in taken.items():
+        whole = merged(entries, chosen[path], quarantine)
+        pairs[path] = Pair(chosen[path], replace(whole, other_parts=whole.other_parts | parts[path]))
+    return pairs, unsettled
 
 
 def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:

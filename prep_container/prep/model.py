@@ -81,8 +81,9 @@ class Annotation:
 
     `picture_name` is the picture's name or path as stated ("" where the annotation's own file name is all there is);
     `claimed_size` is the width and height it claims, or None. `layout` is one of the plan's LAYOUTS. `part` is the
-    side that the layout itself puts the picture on ("train", "validation", "test" or "").  `item` says which entry of
-    `file` is meant where a file describes many pictures: a line's number, an image's id.
+    side that the layout itself puts the picture on ("train", "validation", "test" or ""), and `other_parts` are those
+    that it, or another annotation of the same picture, puts it on as well. `item` says which entry of `file` is meant
+    where a file describes many pictures: a line's number, an image's id.
     """
 
     file: SourceFile
@@ -92,6 +93,12 @@ class Annotation:
     layout: str = "voc"
     part: str = ""
     item: str = ""
+    other_parts: frozenset[str] = frozenset()
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """Every part that the picture is put on."""
+        return (self.other_parts | {self.part}) - {""}
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prep.kinds import SUFFIX_FORMATS, suffix
+from prep.kinds import SUFFIX_FORMATS, archive_stem, suffix
 from prep.model import SourceFile, stem
 
 Folders = tuple[str, ...]
@@ -26,8 +26,9 @@ _PARTS = {
 # Formats that pictures are converted from, without their annotations hearing of it.
 _CONVERTED = frozenset({"ppm", "pgm", "pnm", "heic", "heif", "avif", "jp2", "tga", "dng", "raw", "dcm"})
 _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
-# As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them.
-_CONTENT = re.compile(r"[-_](annotations?|labels|images)$")
+# As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them. Others
+# call the folders `training_set` and `test_set`.
+_CONTENT = re.compile(r"[-_ ](annotations?|labels|images|set|data)$")
 
 
 class AmbiguousNameError(Exception):
@@ -67,6 +68,11 @@ def part_called(word: str) -> str:
 def part_of_folders(folders: Iterable[str]) -> str:
     """The part that a picture's folders put it on; the innermost that says so decides."""
     return next((part for part in map(part_called, reversed(list(folders))) if part), "")
+
+
+def part_of_place(path: str, archive: str = "") -> str:
+    """The part that a picture's folders put it on, else the name of its archive (`train.zip`), or ""."""
+    return part_of_folders(path.split("/")[:-1]) or part_called(archive_stem(archive))
 
 
 class PictureIndex:

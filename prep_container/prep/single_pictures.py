@@ -9,7 +9,7 @@ from typing import Protocol
 from prep.kinds import suffix
 from prep.lists import GivenLists, withheld
 from prep.model import Annotation, SourceFile, stem
-from prep.naming import fold, part_of_folders, path_parts
+from prep.naming import fold, part_of_place, path_parts
 from prep.quarantine import Quarantine
 
 NOT_AN_IMAGE = "its content is no picture in a known format"
@@ -34,7 +34,7 @@ def leave_out_single_pictures(
     quarantine: Quarantine,
 ) -> None:
     """Leave out the pictures that are in no pair. `refused` names the unreadable annotations of some of them."""
-    test_annotated = any(_in_test_folder(path) for path in pairs)
+    test_annotated = any(_in_test_folder(pair.picture) for pair in pairs.values())
     background = _background(pictures, pairs, quarantine)
     for picture in pictures:
         if picture.path in pairs:
@@ -50,15 +50,15 @@ def leave_out_single_pictures(
         elif naming:
             reason = f"named in {', '.join(naming)}, but no annotation describes it"
             quarantine.leave_out(picture.path, "listed_without_annotation", reason, deliberate=withheld(naming))
-        elif not test_annotated and _in_test_folder(picture.path):
-            reason = "no annotation describes it, nor any other picture of the data set's test folder"
+        elif not test_annotated and _in_test_folder(picture):
+            reason = "no annotation describes it, nor any other picture of the data set's test folder or archive"
             quarantine.leave_out(picture.path, "no_annotation", reason, deliberate=True)
         else:
             quarantine.leave_out(picture.path, "no_annotation", "no annotation describes it")
 
 
-def _in_test_folder(path: str) -> bool:
-    return part_of_folders(path.split("/")[:-1]) == "test"
+def _in_test_folder(picture: SourceFile) -> bool:
+    return part_of_place(picture.path, picture.archive) == "test"
 
 
 def _background(pictures: Sequence[SourceFile], pairs: Mapping[str, _Pair], quarantine: Quarantine) -> set[str]:

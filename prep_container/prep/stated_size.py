@@ -20,10 +20,13 @@ SIZED_LAYOUTS = frozenset({"coco", "sagemaker-json", "manifest"})  # state left,
 def is_shrunk(annotation: Annotation, width: int, height: int) -> bool:
     """Whether the stated size is a larger one of the same shape, as if the picture had been shrunk since."""
     claimed = annotation.claimed_size
-    if claimed is None or claimed[0] <= width or claimed[1] <= height:
-        return False
-    stated, real = claimed[0] * height, claimed[1] * width
-    return 100 * abs(stated - real) <= SAME_ASPECT_PERCENT * real
+    return claimed is not None and _is_enlargement((width, height), claimed)
+
+
+def _is_enlargement(small: Size, large: Size) -> bool:
+    """Whether the second size is a larger one of the same shape."""
+    one, other = large[0] * small[1], large[1] * small[0]
+    return large[0] > small[0] and large[1] > small[1] and 100 * abs(one - other) <= SAME_ASPECT_PERCENT * other
 
 
 def size_before(annotation: Annotation, width: int, height: int) -> Size:
@@ -61,6 +64,22 @@ def shrunk_doubt(stated: Stated) -> str:
     count = sum(is_shrunk(*each) for each in stated)
     hint = "their boxes are read as the picture's own, and are wrong if the pictures were shrunk since"
     return f"annotations that state a larger size of the same shape: {count}; {hint}" if count else ""
+
+
+def enlarged_doubt(stated: Stated) -> str:
+    """A warning on boxes that fit a smaller stated size, as if larger pictures had taken the place of the annotated."""
+    enlarged = [
+        (a, a.claimed_size)
+        for a, *size in stated
+        if a.claimed_size and _is_enlargement(a.claimed_size, (size[0], size[1]))
+    ]
+    fitting = [all(not reaches_over(corners_of(box), size) for box in a.boxes if finite(box)) for a, size in enlarged]
+    if len(fitting) < FEW or sum(fitting) < FIT_SHARE * len(fitting):
+        return ""
+    return (
+        f"annotations that state a smaller size of the same shape: {len(enlarged)}, of which {sum(fitting)} have only "
+        "boxes that fit it; these are read as the picture's own, and are wrong if the pictures were enlarged since"
+    )
 
 
 def misread_corners(layout: str, stated: Stated) -> str:

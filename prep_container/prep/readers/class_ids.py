@@ -31,6 +31,7 @@ class Draft:
     objects: tuple[StatedObject, ...]
     names: Mapping[int, str]
     item: str = ""
+    part: str = ""
 
 
 def take_objects(document: Mapping[str, Any], faults: Faults, item: str = "") -> tuple[StatedObject, ...] | None:
@@ -100,7 +101,7 @@ def named(
                 remarked[path].add(number)
             boxes.append(StatedBox(stated.index, name or str(number), *stated.corners))
         annotations.append(
-            Annotation(draft.file, draft.picture_name, draft.claimed_size, tuple(boxes), layout, item=draft.item)
+            Annotation(draft.file, draft.picture_name, draft.claimed_size, tuple(boxes), layout, draft.part, draft.item)
         )
     for path, numbers in sorted(remarked.items()):
         shown_ids = ", ".join(map(str, sorted(numbers)[:10]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +10,24 @@ from prep.model import Annotation, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 from prep.readers.documents import events
 from prep.readers.entries import Entries
-from prep.readers.fields import MAX_BOXES, Corners, Faults, Id, corners, identifier, shown, size, text
+from prep.readers.fields import (
+    MAX_BOXES,
+    Corners,
+    Faults,
+    Id,
+    corners,
+    identifier,
+    part_of,
+    shown,
+    size,
+    text,
+    too_many,
+)
 
 WANTED = {
-    "images": frozenset({"id", "file_name", "width", "height"}),
+    "images": frozenset({"id", "file_name", "coco_url", "width", "height"}),
     "annotations": frozenset({"id", "image_id", "category_id", "bbox", "iscrowd"}),
     "categories": frozenset({"id", "name"}),
-}
-_PARTS = {
-    "train": "train",
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testdev"), "test"),
 }
 
 
@@ -39,9 +45,12 @@ class CocoReader:
         annotations: list[Annotation] = []
         for file in files:
             try:
-                document = _parse(file)
+                document = _parse(file, len(annotations))
             except ValueError as error:
                 quarantine.leave_out(file.path, "bad_annotation", str(error))
+                continue
+            if document.too_many:
+                quarantine.leave_out(file.path, "file_too_large", document.too_many)
                 continue
             if refused := document.unknown:
                 quarantine.leave_out(file.path, "unknown_layout", refused)
@@ -67,22 +76,16 @@ class _Object:
     crowd: bool
 
 
-def part_of(name: str) -> str:
-    """The side that a file's name speaks of (`instances_val2017.json`), or "" where it names none or several."""
-    words = re.split(r"[^a-z]+", name.lower().removesuffix(".json"))
-    named = {_PARTS[word] for word in words if word in _PARTS}
-    return named.pop() if len(named) == 1 else ""
-
-
-def _parse(file: SourceFile) -> _Document:
+def _parse(file: SourceFile, before: int) -> _Document:
     """The file as a document; once more with its numbers mended where that is what it takes."""
     try:
-        return _read(file, mended=False)
+        return _read(file, before, mended=False)
     except ValueError:
-        return _read(file, mended=True)
+        return _read(file, before, mended=True)
 
 
-def _read(file: SourceFile, *, mended: bool) -> _Document:
+def _read(file: SourceFile, before: int, *, mended: bool) -> _Document:
+    """The file as a document, read no further than it takes to see that it has too much, `before` entries before it."""
     entries = Entries(WANTED)
     document = _Document(file, Faults(file), entries.lists)
     for section, index, entry in entries.read(events(file, whole=True, mended=mended)):
@@ -92,6 +95,9 @@ def _read(file: SourceFile, *, mended: bool) -> _Document:
             document.take_object(index, entry)
         else:
             document.take_category(index, entry)
+        if reason := too_many(before + len(document.images), document.taken):
+            document.too_many = reason
+            break
     return document
 
 
@@ -106,6 +112,7 @@ class _Document:
     objects: dict[Id, list[_Object]] = field(default_factory=dict)
     categories: dict[Id, str] = field(default_factory=dict)
     repeated: set[Id] = field(default_factory=set)
+    too_many: str = ""
     taken: int = 0
     with_box: int = 0
 
@@ -114,7 +121,7 @@ class _Document:
         if image_id is None:
             self.faults.add(f"image entry {index} has no id")
             return
-        name = text(entry.get("file_name"))
+        name = text(entry.get("file_name")) or text(entry.get("coco_url"))  # LVIS states the latter alone
         known = self.images.get(image_id)
         if known is None:
             fault = "" if name else f"its file_name is {shown(entry.get('file_name'))}"

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prep.model import SourceFile
+from prep.model import SourceFile, stem
 from prep.quarantine import Quarantine
 
 MAX_BOXES = 10_000  # for one picture; what has more is no annotation of objects that anyone drew
+MAX_ENTRIES = 5_000_000  # pictures that the files of one layout describe; each takes about a kilobyte of memory
+MAX_OBJECTS = 20_000_000  # in one file
 MAX_NAMED_FAULTS = 1_000  # of one file; a file of millions of faults must not fill the memory
 _MAX_NAME = 4096
+_PARTS = {
+    "train": "train",
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testdev"), "test"),
+}
 Id = int | str
 Corners = tuple[float, float, float, float]
 
@@ -85,12 +93,26 @@ def class_names(value: object) -> dict[int, str]:
     return {int(key): name for key, name in pairs if name and key.isascii() and key.isdecimal() and len(key) < 10}
 
 
+def part_of(name: str) -> str:
+    """The side that a file's name speaks of (`instances_val2017.json`), or "" where it names none or several."""
+    words = re.split(r"[^a-z]+", stem(name).lower())
+    named = {_PARTS[word] for word in words if word in _PARTS}
+    return named.pop() if len(named) == 1 else ""
+
+
 def shown(value: object) -> str:
     """A value for a sentence: short, and safe to print whatever it holds."""
     for kind, words in ((dict, "an object"), (list, "a list"), (type(None), "missing")):
         if isinstance(value, kind):
             return words
     return repr(value)[:60]
+
+
+def too_many(entries: int, objects: int) -> str:
+    """Why a file that describes so many pictures and objects is not read on, or ""."""
+    if entries > MAX_ENTRIES:
+        return f"with it more than {MAX_ENTRIES:,} pictures are described"
+    return f"it has more than {MAX_OBJECTS:,} objects" if objects > MAX_OBJECTS else ""
 
 
 @dataclass(slots=True)

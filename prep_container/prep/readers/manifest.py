@@ -9,7 +9,7 @@ from prep.model import Annotation, SourceFile
 from prep.quarantine import Quarantine
 from prep.readers.class_ids import Draft, claimed_size, named, take_objects
 from prep.readers.documents import MAX_LINE_BYTES, lines, loads
-from prep.readers.fields import Faults, class_names, text
+from prep.readers.fields import Faults, class_names, part_of, text, too_many
 
 _METADATA = "-metadata"
 _UNLABELLED = "it names a picture, but nothing in it is a label with boxes"
@@ -27,9 +27,13 @@ class ManifestReader:
         quarantine: Quarantine,
     ) -> list[Annotation]:
         faults = {file.path: Faults(file) for file in files}
-        drafts = []
+        drafts: list[Draft] = []
         for file in files:
-            found = _Lines(file, faults[file.path])
+            found = _Lines(file, faults[file.path], len(drafts))
+            if found.too_many:
+                faults[file.path] = Faults(file)
+                faults[file.path].add(found.too_many, code="file_too_large")
+                continue
             drafts += found.drafts
             if not (found.drafts or found.other_faults):
                 faults[file.path] = Faults(file)
@@ -43,12 +47,17 @@ class ManifestReader:
 class _Lines:
     """The lines of one manifest as drafts."""
 
-    def __init__(self, file: SourceFile, faults: Faults) -> None:
+    def __init__(self, file: SourceFile, faults: Faults, before: int) -> None:
         self.drafts: list[Draft] = []
+        self.too_many = ""  # where set, the rest was not read
         self.other_faults = False  # than lines that were never labelled
-        self._file, self._faults = file, faults
+        self._file, self._faults, self._part = file, faults, part_of(file.name)
         self._maps: dict[tuple[tuple[int, str], ...], dict[int, str]] = {}  # most lines have the same
+        objects = 0
         for number, line in lines(file):
+            if reason := too_many(before + len(self.drafts), objects):
+                self.too_many = reason
+                break
             item = f"line {number}"
             try:
                 draft = self._draft(line, item)
@@ -60,6 +69,7 @@ class _Lines:
                 self.other_faults = True
             else:
                 self.drafts.append(draft)
+                objects += len(draft.objects)
 
     def _draft(self, line: bytes, item: str) -> Draft | None:
         """One line; None where its objects' faults are noted. Raises ValueError, one sentence, for any other fault."""
@@ -82,7 +92,7 @@ class _Lines:
             return None
         names = class_names(_object(entry.get(label + _METADATA)).get("class-map"))
         names = self._maps.setdefault(tuple(names.items()), names)
-        return Draft(self._file, reference, claimed_size(document), objects, names, item)
+        return Draft(self._file, reference, claimed_size(document), objects, names, item, self._part)
 
 
 def label_attribute(entry: Mapping[str, Any]) -> str:

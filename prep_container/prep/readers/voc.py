@@ -81,6 +81,8 @@ def _box(index: int, item: Element) -> StatedBox:
     name = _text(item, "name")
     if not name:
         raise ValueError("it has no name")
+    if len(item.findall("bndbox")) > 1:
+        raise ValueError("it has several boxes, and nothing says which one to take")
     xmin, ymin, xmax, ymax = (_number(item, corner) for corner in _CORNERS)
     return StatedBox(index, name, xmin, ymin, xmax, ymax, _flag(item, "difficult"), _flag(item, "truncated"))
 

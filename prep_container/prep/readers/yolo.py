@@ -48,7 +48,10 @@ class YoloReader:
             faults = Faults(file)
             boxes = _boxes(lines, given, faults, without_name)
             faults.report(quarantine)
-            annotations.append(Annotation(file, "", None, tuple(boxes), self.layout, parts.of(file)))
+            part, *others = sorted(parts.of(file)) or [""]
+            annotations.append(
+                Annotation(file, "", None, tuple(boxes), self.layout, part, other_parts=frozenset(others))
+            )
         _remark(nameless, without_name, quarantine)
         names.remark(quarantine)
         for config in configs:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from prep.model import Kind, SourceFile, stem
+from prep.naming import part_of_folders
 from prep.readers.yolo_names import NamesFile
 
 Parts = tuple[str, ...]
@@ -13,7 +14,7 @@ _MAX_LIST_BYTES = 32 << 20
 
 
 class YoloParts:
-    """Parts by the folders and the lists that data.yaml names; where these contradict each other, none.
+    """Parts by the folders and the lists that data.yaml names; of a folder that is named for several parts, none.
 
     `used` holds the paths of the lists and of the data.yaml files that said something.
     """
@@ -28,17 +29,18 @@ class YoloParts:
             for part, path in config.entries:
                 self._take(config, part, path)
 
-    def of(self, label: SourceFile) -> str:
-        """The part of a label's picture, or ""."""
+    def of(self, label: SourceFile) -> frozenset[str]:
+        """The part of a label's picture, if any; all of them where it is on several lists."""
         path = _as_picture(label.path)
         for depth in range(len(path)):  # lists name single pictures; the longest path is the surest
             if found := self._tails.get(path[depth:]):
-                return found.copy().pop() if len(found) == 1 else ""
+                # A bare name on two lists may mean two pictures, of which the folders tell.
+                return frozenset(found & {part_of_folders(path[:-1])} or found)
         for place in (path, _split(label.path)):
             for depth in range(len(place) - 1, -1, -1):
                 if found := self._folders.get(place[:depth]):
-                    return found.copy().pop() if len(found) == 1 else ""
-        return ""
+                    return frozenset(found if len(found) == 1 else ())
+        return frozenset()
 
     def _take(self, config: NamesFile, part: str, path: str) -> None:
         for place in _candidates(config, path):

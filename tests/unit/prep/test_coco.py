@@ -10,8 +10,8 @@ from unit.prep.test_recognition import read
 
 from prep.model import Annotation, StatedBox
 from prep.readers import fields
-from prep.readers.coco import part_of
 from prep.readers.documents import ijson
+from prep.readers.fields import part_of
 
 
 def small(**changes: Any) -> dict[str, Any]:
@@ -70,6 +70,13 @@ def test_the_part_is_what_the_file_name_says(name: str, part: str, mini) -> None
     assert part_of(name) == part
     (annotation,), _ = read_document(mini, small(), name)
     assert annotation.part == part
+
+
+def test_a_picture_may_be_named_by_its_url_alone(mini) -> None:
+    url = "http://images.cocodataset.org/train2017/a.jpg"
+    document = small(images=[{"id": 1, "coco_url": url, "width": 10, "height": 20}])
+    (annotation,), entries = read_document(mini, document)
+    assert (annotation.picture_name, len(annotation.boxes), entries) == (url, 1, [])
 
 
 def test_several_files_are_read_each_with_its_own_ids(mini) -> None:

@@ -303,6 +303,19 @@ def test_a_larger_stated_size_is_not_believed_where_the_boxes_fit_the_picture() 
         assert conventions.size_referred_to(*all_of_them[0]) == all_of_them[0][1:]
 
 
+def test_a_smaller_stated_size_that_the_boxes_fit_is_warned_of() -> None:
+    truth = written("edges", true_boxes(6, 40))
+    enlarged = [(dataclasses.replace(a, claimed_size=(w, h)), 2 * w, 2 * h) for a, w, h in truth]
+    conventions = conventions_of("voc", enlarged, AUTO)
+    assert conventions.size_referred_to(*enlarged[0]) == enlarged[0][1:]
+    [warning] = conventions.warnings
+    assert "smaller size of the same shape: 40, of which 40 have only boxes that fit it" in warning
+    # A size that is merely wrong: boxes reach past it as anywhere on the picture.
+    merely_wrong = [(dataclasses.replace(a, claimed_size=(w // 2, h // 2)), w, h) for a, w, h in truth]
+    assert conventions_of("voc", merely_wrong, AUTO).warnings == ()
+    assert conventions_of("voc", enlarged[:2], AUTO).warnings == ()
+
+
 def test_corners_in_a_layout_of_sizes_are_named_as_the_mistake_they_are() -> None:
     truth = written("edges", true_boxes(8, 40), "coco")
     wrong = [

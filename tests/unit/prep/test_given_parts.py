@@ -21,6 +21,7 @@ def divided(
     empty: Sequence[str] = (),
     unusable: Sequence[str] = (),
     stated: Mapping[str, str] | None = None,
+    stated_too: Mapping[str, str] | None = None,
     same_pixels: Mapping[str, str] | None = None,
     plan: str = "auto",
 ) -> Division:
@@ -39,7 +40,9 @@ def divided(
         source = SourceFile(name, Kind.PICTURE, Path(name), "", "JPEG")
         file = SourceFile(f"{name}.xml", Kind.ANNOTATION, Path(name))
         boxes = () if name in empty else BOX
-        pairs.append(Pair(source, Annotation(file, name, None, boxes, part=(stated or {}).get(name, ""))))
+        others = frozenset({stated_too[name]}) if name in (stated_too or {}) else frozenset()
+        annotation = Annotation(file, name, None, boxes, part=(stated or {}).get(name, ""), other_parts=others)
+        pairs.append(Pair(source, annotation))
         if boxes and name not in unusable:
             pixels = (same_pixels or {}).get(name, name)
             labelled.append(
@@ -150,6 +153,11 @@ def test_folders_tell_the_parts() -> None:
     assert division.reason == "the data set's own folders are followed: train (1), validation (1), test (1)"
 
 
+def test_folders_may_be_called_sets() -> None:
+    division = divided(["training_set/1", "val-set/images/1", "test data/1", "offset/1"])
+    assert division.parts == {"training_set/1": "train", "val-set/images/1": "validation", "test data/1": "test"}
+
+
 def test_what_the_annotations_state_comes_before_folders_and_lists_before_both() -> None:
     pictures = ["train/1", "train/2", "test/3"]
     stated = {"train/2": "validation"}
@@ -163,6 +171,26 @@ def test_what_the_annotations_state_comes_before_folders_and_lists_before_both()
         "train/1": "train", "train/2": "validation", "test/3": "train"
     }  # fmt: skip
     assert divided(pictures, {"train.txt": ["test/3"]}, stated=stated).parts["test/3"] == "test"
+
+
+def test_what_lists_do_not_name_stays_held_out() -> None:
+    lists = {"train.txt": ["train/1", "train/2"], "val.txt": ["train/3"]}
+    pictures = ["train/1", "train/2", "train/3", "train/4", "test/5", "more/6", "more/7", "test/8"]
+    division = divided(pictures, lists, stated={"more/6": "test", "more/7": "train"}, without_boxes=["test/8"])
+    assert division.parts == {
+        "train/1": "train", "train/2": "train", "train/3": "validation", "test/5": "test", "more/6": "test"
+    }  # fmt: skip
+    assert division.reason == (
+        "the data set's own lists are followed: train.txt (2), val.txt (1); "
+        "on none of them, but held out by annotations or folders: test (2)"
+    )
+
+
+def test_a_picture_that_annotations_give_to_two_parts_is_held_out() -> None:
+    stated = {"a": "train", "b": "train", "c": "validation", "d": "train"}
+    division = divided("abcd", stated=stated, stated_too={"b": "validation", "d": "train"})
+    assert division.parts == {"a": "train", "b": "validation", "c": "validation", "d": "train"}
+    assert division.conflicts == {"b": "annotations give it to train and validation; used for validation"}
 
 
 def test_a_published_test_folder_without_annotations_makes_the_folders_unfit() -> None:

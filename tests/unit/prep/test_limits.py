@@ -4,7 +4,7 @@ import pytest
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import BoxRules, PreparationPlan
-from prep.limits import check_classes, check_losses, missing_pictures, wanted_classes
+from prep.limits import check_classes, check_losses, missing_pictures, nothing_usable, wanted_classes
 from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
 
@@ -55,6 +55,15 @@ def test_what_was_never_meant_to_be_used_is_no_loss() -> None:
     check_losses(6, entries, 0.2)
     with pytest.raises(InvalidInputError, match=r"1 of 5 pictures \(20.0%\) had to be left out, the limit is 10%"):
         check_losses(6, entries, 0.1)
+
+
+def test_the_example_of_what_went_wrong_is_a_cause() -> None:
+    quarantine = Quarantine()
+    quarantine.leave_out("1.jpg", "no_annotation", "no annotation describes it")
+    assert str(nothing_usable(1, 0, quarantine)).endswith("for example 1.jpg: no annotation describes it")
+    quarantine.leave_out("README.md", "unsupported_file", "neither a picture nor an annotation")
+    quarantine.leave_out("a.json", "bad_annotation", "not readable as JSON")
+    assert str(nothing_usable(1, 0, quarantine)).endswith("for example a.json: not readable as JSON")
 
 
 def test_a_missing_picture_is_one_loss_however_often_it_is_missed() -> None:

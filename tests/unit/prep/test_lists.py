@@ -227,3 +227,14 @@ def test_a_file_that_names_pictures_but_is_called_otherwise_is_kept_in_mind(tmp_
     files += [SourceFile(f"{name}.jpg", Kind.PICTURE, tmp_path, "", "JPEG") for name in "ab0"]
     listed = read_lists(files, Quarantine())
     assert listed.unfollowed == listed.paths == ("train_ids.txt",)
+
+
+def test_lists_of_more_names_than_any_data_set_has_are_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prep.lists.MAX_NAMES", 3)
+    listed, quarantine = read(tmp_path, {"test.txt": "a\nb", "train.txt": "c\nd"}, ["a.jpg", "c.jpg"])
+    assert (listed.lists, listed.unreadable) == ({"test.txt": 2}, ("train.txt",))
+    assert [(e.file, e.code) for e in quarantine.entries if e.code != "listed_without_annotation"] == [
+        ("train.txt", "file_too_large")
+    ]

@@ -34,6 +34,14 @@ def test_a_manifest_is_known_by_its_lines_whatever_it_is_called(name: str, mini)
     assert entries == []
 
 
+@pytest.mark.parametrize(
+    ("name", "part"), [("train.manifest", "train"), ("validation.jsonl", "validation"), ("output.manifest", "")]
+)
+def test_a_manifests_name_tells_the_part(name: str, part: str, mini) -> None:
+    (annotation,), _ = read_lines(mini, line(), name=name)
+    assert annotation.part == part
+
+
 def test_the_published_example_is_read(mini) -> None:
     example = {
         "source-ref": "s3://b/k.jpg",

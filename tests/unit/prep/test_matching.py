@@ -72,6 +72,20 @@ def test_a_picture_another_annotation_agrees_on_is_left_to_that_one() -> None:
     assert left_out == {}
 
 
+def test_a_stated_name_tells_pictures_of_one_stem_apart(tmp_path: Path) -> None:
+    pictures = files(["1.jpg", "1.png"], tmp_path)
+    for picture in pictures:
+        picture.stored.write_bytes(picture.name.encode())
+    source = SourceFile("1.xml", Kind.ANNOTATION, Path("1.xml"))
+    quarantine = Quarantine()
+    named, nameless = (Annotation(source, name, None, ()) for name in ("1.png", ""))
+    (pair,) = match([named], pictures, GivenLists(), quarantine)
+    assert pair.picture.path == "1.png"
+    assert [(e.file, e.code) for e in quarantine.entries] == [("1.jpg", "no_annotation")]
+    assert match([nameless], pictures, GivenLists(), quarantine) == []
+    assert ("1.xml", "ambiguous_image") in [(e.file, e.code) for e in quarantine.entries]
+
+
 def test_a_name_that_every_annotation_states_says_nothing() -> None:
     pairs, _ = matched({"1.xml": "image.jpg", "2.xml": "image.jpg"}, ["1.jpg", "2.jpg", "image.jpg"])
     assert pairs == {"1.xml": "1.jpg", "2.xml": "2.jpg"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from unit.prep.minis import MiniDataset, picture_bytes, voc_xml
+from unit.prep.minis import Labelled, MiniDataset, as_coco, as_manifest, picture_bytes, voc_xml
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS, PreparationPlan
@@ -65,6 +65,52 @@ def test_pictures_that_differ_in_a_single_row_are_two(mini: MiniDataset) -> None
     report = mini.run().report
     assert report["images"] == {"found": 11, "used": 10, "left_out": 1}
     assert report["left_out"] == {"duplicate_image": 1}
+
+
+@pytest.mark.parametrize("write", [as_coco, as_manifest])
+def test_a_picture_that_two_files_give_to_two_parts_is_not_trained_on(write, mini: MiniDataset) -> None:
+    pictures = [Labelled(f"p{n:02d}", (("cat", 1 + n % 3, 1, 40, 30),), seed=n) for n in range(12)]
+    suffix = "json" if write is as_coco else "manifest"
+    write(mini, pictures[:8], f"train.{suffix}")
+    write(mini, pictures[6:], f"val.{suffix}")
+    result = mini.run()
+    assert result.report["split"]["reason"].startswith("the parts stated by the data set's annotations are followed")
+    conflicts = [entry["file"] for entry in result.quarantine if entry["code"] == "split_conflict"]
+    assert conflicts == ["images/p06.jpg", "images/p07.jpg"]
+    assert {name.rpartition("-")[0] for name in result.truth} == {f"p{n:02d}" for n in range(6, 12)}
+
+
+@pytest.mark.parametrize("folder", ["", "deeper/"])
+def test_archives_called_like_parts_are_followed(folder: str, mini: MiniDataset) -> None:
+    for start, name in ((0, "Train.zip"), (100, "val.zip"), (200, "test.zip")):
+        boxes = voc_xml([("cat", 1, 1, 40, 30)]).encode()
+        pictures = {f"images/{n}.jpg": picture_bytes(start + n) for n in range(4)}  # alike called in each archive
+        mini.zip(f"{folder}{name}", pictures | {f"annotations/{n}.xml": boxes for n in range(4)})
+    report = mini.run().report
+    assert report["split"]["reason"] == (
+        "the data set's own folders and archives are followed: train (4), validation (4), test (4)"
+    )
+    assert {side: split["images"] for side, split in report["splits"].items()} == {
+        "train": 4, "validation": 4, "test": 4
+    }  # fmt: skip
+
+
+def test_a_published_test_archive_without_annotations_is_no_loss(mini: MiniDataset) -> None:
+    mini.good(10)
+    mini.zip("test.zip", {f"images/{n}.jpg": picture_bytes(n) for n in range(10)})
+    report = mini.run().report
+    assert report["images"] == {"found": 20, "used": 10, "left_out": 10}
+    assert report["split"]["reason"].startswith("drawn by content")
+
+
+def test_folders_in_an_archive_tell_more_than_its_name(mini: MiniDataset) -> None:
+    members = {}
+    for n in range(8):
+        members[f"{'valid' if n < 3 else 'train'}/{n}.jpg"] = picture_bytes(n)
+        members[f"{'valid' if n < 3 else 'train'}/{n}.xml"] = voc_xml([("cat", 1, 1, 40, 30)]).encode()
+    mini.tar("train.tar.gz", members)
+    reason = mini.run().report["split"]["reason"]
+    assert reason.startswith("the data set's own folders are followed: train (5), validation (3); ")
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("a.tar.gz", "b.zip"), ("z.tar.gz", "b.zip")])

@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.prep.minis import LAYOUT_WRITERS, SAMPLE, MiniDataset, as_coco, as_voc, as_yolo, coco_document, seeded
+from unit.prep.minis import (
+    LAYOUT_WRITERS,
+    SAMPLE,
+    Labelled,
+    MiniDataset,
+    as_coco,
+    as_manifest,
+    as_voc,
+    as_yolo,
+    coco_document,
+    seeded,
+)  # fmt: skip
 
 from dropspot.preparation_plan import PreparationPlan
 from prep.model import Annotation, Kind, SourceFile
 from prep.quarantine import Entry, Quarantine
-from prep.readers import read_annotations
+from prep.readers import fields, read_annotations
 from prep.sources import collect
 
 
@@ -206,3 +217,23 @@ def test_coco_beside_voc_of_the_same_pictures_is_left_to_matching(mini) -> None:
     as_voc(mini)
     as_coco(mini)
     assert len(read(mini)[0]) == 2 * len(SAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("MAX_ENTRIES", "with it more than 3 pictures are described"),
+        ("MAX_OBJECTS", "it has more than 3 objects"),
+    ],
+)
+@pytest.mark.parametrize(("write", "suffix"), [(as_coco, "json"), (as_manifest, "manifest")])
+def test_a_file_of_more_than_anyone_annotates_is_not_read_to_its_end(
+    write: Any, suffix: str, limit: str, reason: str, mini: MiniDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, limit, 3)
+    many = [Labelled(f"p{n}", (("cat", 1, 1, 9, 9),), seed=n) for n in range(6)]
+    write(mini, many[:3], f"a.{suffix}")
+    write(mini, many[1:], f"b.{suffix}")
+    annotations, entries = read(mini)
+    assert {annotation.file.path for annotation in annotations} == {f"a.{suffix}"}
+    assert [(e.file, e.code, e.reason) for e in entries] == [(f"b.{suffix}", "file_too_large", reason)]

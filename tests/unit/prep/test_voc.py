@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.prep.minis import seeded
+from unit.prep.minis import MiniDataset, seeded, voc_xml
 
 from dropspot.preparation_plan import PreparationPlan
 from prep.model import Annotation, Kind, SourceFile, StatedBox
@@ -115,3 +115,15 @@ def test_damaged_xml_is_read_or_left_out_and_nothing_else(tmp_path_factory: pyte
         content[at] ^= data.draw(st.integers(1, 255))
     annotations, entries = read(bytes(content), tmp_path_factory.getbasetemp())
     assert annotations or entries
+
+
+def test_an_object_of_several_boxes_is_left_out_by_name(mini: MiniDataset) -> None:
+    mini.good(10)
+    twice = voc_xml([("cat", 5, 5, 40, 30), ("cat", 1, 1, 20, 20)]).replace("<bndbox>", "<bndbox/><bndbox>", 1)
+    mini.pair("twice", 7)
+    mini.put("annotations/xmls/twice.xml", twice)
+    result = mini.run()
+    assert [(e["file"], e["code"], e["box"]) for e in result.quarantine] == [
+        ("annotations/xmls/twice.xml", "bad_annotation", 0)
+    ]
+    assert result.report["images"]["used"] == 11

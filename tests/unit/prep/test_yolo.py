@@ -245,6 +245,28 @@ def test_a_folder_that_is_training_and_validation_at_once_is_neither(mini) -> No
     assert set(parts(mini).values()) == {""}
 
 
+def test_a_picture_on_the_lists_of_two_parts_is_on_both(mini) -> None:
+    mini.put("data.yaml", "names: [cat]\ntrain: first half.txt\nval: second half.txt\n")
+    for name in "abc":
+        mini.put(f"images/{name}.jpg", picture_bytes(ord(name)))
+        mini.put(f"labels/{name}.txt", BOX)
+    mini.put("first half.txt", "./images/a.jpg\n./images/b.jpg\n")
+    mini.put("second half.txt", "./images/b.jpg\n./images/c.jpg\n")
+    annotations, _ = read(mini)
+    assert [a.parts for a in annotations] == [{"train"}, {"train", "validation"}, {"validation"}]
+
+
+def test_a_bare_name_on_two_lists_is_of_the_part_that_its_folder_says(mini) -> None:
+    mini.put("data.yaml", "names: [cat]\ntrain: first half.txt\nval: second half.txt\n")
+    for part in ("train", "valid"):
+        mini.put(f"{part}/images/a.jpg", picture_bytes(len(part)))
+        mini.put(f"{part}/labels/a.txt", BOX)
+    mini.put("first half.txt", "a.jpg\n")
+    mini.put("second half.txt", "a.jpg\n")
+    annotations, _ = read(mini)
+    assert [a.parts for a in annotations] == [{"train"}, {"validation"}]
+
+
 def test_a_part_that_is_not_there_takes_no_other_folder(mini) -> None:
     mini.put("data.yaml", "names: [cat]\ntrain: ../train/images\nval: ../valid/images\ntest:\n")
     mini.put("train/images/a.jpg", JPEG)
