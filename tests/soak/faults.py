@@ -51,6 +51,7 @@ class FaultyProxy:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._ready = threading.Event()
+        self._serving = set[asyncio.Task[None] | None]()
         self._thread = threading.Thread(target=asyncio.run, args=(self._run(),))
 
     def __enter__(self) -> FaultyProxy:
@@ -79,12 +80,15 @@ class FaultyProxy:
         self.rates = Rates(0, 0, 0, 0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Once its client is gone, nothing else holds a task that waits for the cloud.
+        self._serving.add(asyncio.current_task())
         try:
             head, body = await _received(reader, writer)
             await self._answer(head, body, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             self.made["broken connections"] += 1  # a worker was killed
         finally:
+            self._serving.discard(asyncio.current_task())
             writer.close()
 
     async def _answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
