@@ -86,8 +86,7 @@ class Collector:
         if self.settled is None or self.endpoint.has_two_models:
             what = f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}"
             raise NotBegunError(f"{what}, and its model not settled", DEPLOYMENT_SECONDS)
-        asked_at = answered.received_at or awaited.asked_at
-        if asked_at is None or asked_at <= self.settled.since:
+        if not self.settled.has_answered(answered.received_at or awaited.asked_at):
             return None
         if answered.answer_key and answered.run_id != self.settled.run_id:
             return None

@@ -49,14 +49,6 @@ def answering_run(store: ObjectStore, app: str, answer: Answer, read: Read | Non
     raise TransientError(f"the endpoint's variant {answer.variant} is no run's that is, or should be, in service")
 
 
-def only_run(read: Read) -> str | None:
-    """Return the id of the run in service, None while another one is wanted: its model may have answered too."""
-    champion, desired = read(CHAMPION), read(DESIRED)
-    if not champion or (desired and desired["run_id"] != champion["run_id"]):
-        return None
-    return str(champion["run_id"])
-
-
 def _candidates(app: str, read: Read) -> Iterator[Run]:
     for key in (CHAMPION, DESIRED):
         document = read(key)

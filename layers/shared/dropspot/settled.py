@@ -29,6 +29,10 @@ class Settled:
             return None
         return cls(document["run_id"], datetime.fromisoformat(document["since"]))
 
+    def has_answered(self, asked_at: datetime | None) -> bool:
+        """Tell whether it is certain that this run's model dealt with what was asked at that time."""
+        return asked_at is not None and asked_at > self.since
+
 
 def note(store: ObjectStore, endpoint: Endpoint | None, champion: Run | None, now: datetime) -> None:
     """Write down whose model answers alone, where that has changed.
