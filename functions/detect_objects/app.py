@@ -190,7 +190,7 @@ def give_back(record: Record, error: BaseException, services: Services[Settings]
     try:
         if isinstance(error, NotBegunError):
             logger.info("Record put off", message_id=record["messageId"], receives=count)
-            queues.send(settings.image_queue_url, record["body"], 0, **redriven(record))
+            queues.send(settings.image_queue_url, record["body"], error.rest, **redriven(record))
             return False
         logger.error("Record failed", message_id=record["messageId"], receives=count, exc_info=error)
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)

@@ -50,8 +50,8 @@ class Looker:
     def look(self, picture: Picture, body: bytes) -> dict[str, Any]:
         """Return the document of the picture with these bytes.
 
-        NotFoundError: no endpoint is in service. TransientError: the endpoint can't answer now. ValueError: it answered
-        what no model of ours answers.
+        NotFoundError: no endpoint is in service. NotBegunError: the one that answered is being taken back.
+        TransientError: the endpoint can't answer now. ValueError: it answered what no model of ours answers.
         """
         try:
             seen, payload = prepared(picture, body)
