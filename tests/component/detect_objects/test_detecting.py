@@ -53,6 +53,16 @@ def test_what_lies_in_the_document_s_place_is_replaced(pipeline: Pipeline, forei
     assert pipeline.document()["status"] == "detected"
 
 
+@pytest.mark.parametrize("rejection", ["x", [], {}, {"code": 3}, {"code": "x", "run_id": ["y"]}])
+def test_a_rejection_that_is_none_of_ours_is_replaced(pipeline: Pipeline, rejection: Any) -> None:
+    event = pipeline.upload(picture())
+    pipeline.handle(event)
+    changed = pipeline.document() | {"status": "rejected", "model": None, "detections": [], "rejection": rejection}
+    pipeline.store.put_json(ImageRef.from_key("the-bucket", KEY).detections_key, changed)
+    assert pipeline.handle(event) == []
+    assert pipeline.document()["status"] == "detected"
+
+
 @pytest.mark.parametrize(("width", "height"), [(9000, 9000), (5001, 10_000)])
 def test_a_picture_that_the_detector_would_not_decode_is_not_sent(pipeline: Pipeline, width: int, height: int) -> None:
     assert pipeline.handle(pipeline.upload(picture(width, height))) == []

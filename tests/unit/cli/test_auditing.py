@@ -34,7 +34,7 @@ def describe(
         "image": {"etag": etag, "version_id": version_id},
         "model": run_id and {"run_id": run_id},
         "detections": [],
-        "rejection": {"run_id": refused_by} if refused_by else None,
+        "rejection": {"code": "refused_by_model", "run_id": refused_by} if refused_by else None,
     }
     store.put_json(f"detections/{name}.json", document)
 
