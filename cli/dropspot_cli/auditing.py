@@ -14,9 +14,10 @@ from dropspot import documents, endpoint
 from dropspot.comparison import Pair, orphans, pairs
 from dropspot.describing import understood
 from dropspot.errors import NotFoundError
-from dropspot.images import ImageRef, judged_by
+from dropspot.images import REFUSED_BY_MODEL, ImageRef, judged_by
 from dropspot.look_again import look_again
 from dropspot.ports import ObjectStore
+from dropspot.settled import Settled
 from dropspot_cli.console import counted
 
 _READERS = 32  # each waits for S3
@@ -27,6 +28,7 @@ MISSING = "without a document"
 FOREIGN = "with something else in the document's place"
 OUTDATED = "with the document of an earlier image"
 OTHER_MODEL = "with a document of another model than the one in service"
+REFUSED_BY_NOBODY = "refused by a model, it isn't known which"
 ORPHAN = "gone, with a document left behind"
 
 
@@ -41,10 +43,11 @@ class Finding:
 def audit(store: ObjectStore, prefix: str) -> Iterator[Finding]:
     """Yield what is wrong below a prefix of images. Every document is read, some at a time."""
     champion = (documents.read_or_none(store, endpoint.CHAMPION) or {}).get("run_id")
+    is_settled = Settled.read(store) is not None
     images = pairs(store, prefix)
     with ThreadPoolExecutor(_READERS) as pool:
         while page := list(islice(images, _AT_ONCE)):
-            faults = pool.map(lambda pair: fault_of(store, pair, champion), page)
+            faults = pool.map(lambda pair: fault_of(store, pair, champion, is_settled=is_settled), page)
             yield from (
                 Finding(pair.image.key, fault) for pair, fault in zip(page, faults, strict=True) if fault is not None
             )
@@ -52,8 +55,11 @@ def audit(store: ObjectStore, prefix: str) -> Iterator[Finding]:
         yield Finding(ImageRef.from_detections_key(store.bucket, document.key).key, ORPHAN)
 
 
-def fault_of(store: ObjectStore, pair: Pair, champion: str | None) -> str | None:
-    """Return what is wrong with an image's document, None where it is as it should be."""
+def fault_of(store: ObjectStore, pair: Pair, champion: str | None, *, is_settled: bool) -> str | None:
+    """Return what is wrong with an image's document, None where it is as it should be.
+
+    A refusal that names nobody is one only once a single model answers: the next refusal names it.
+    """
     if pair.document is None:
         return MISSING
     try:
@@ -64,7 +70,10 @@ def fault_of(store: ObjectStore, pair: Pair, champion: str | None) -> str | None
         return FOREIGN
     if document["image"]["etag"] != pair.image.etag or (pair.lags() and not _names_present(store, pair, document)):
         return OUTDATED
-    return OTHER_MODEL if judged_by(document) not in {None, champion} else None
+    judge = judged_by(document)
+    if judge is None and (document["rejection"] or {}).get("code") == REFUSED_BY_MODEL:
+        return REFUSED_BY_NOBODY if is_settled else None
+    return OTHER_MODEL if judge not in {None, champion} else None
 
 
 def _names_present(store: ObjectStore, pair: Pair, document: dict[str, Any]) -> bool:

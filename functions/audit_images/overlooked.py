@@ -50,11 +50,12 @@ class Batch:
 def settled_before(services: Services[Any], queue_url: str, *, asks: bool = False) -> datetime | None:
     """Return the moment before which everything has been dealt with that ever will; None while nobody answers.
 
-    Without an endpoint the images wait in the queue. While it holds any, only what came before those is certain.
+    Without an endpoint the images wait in the queue, and some may while one model replaces another. While it holds any,
+    only what came before those is certain.
     `asks`: in asynchronous mode.
     """
     endpoint = services.hosting.endpoint(services.settings.endpoint_name)
-    if endpoint is None or endpoint.status != "InService":
+    if endpoint is None or not endpoint.answers or endpoint.has_two_models:
         return None
     if services.queues.waiting(queue_url):
         return services.now() - _KEPT_BY_THE_QUEUE
@@ -66,7 +67,7 @@ def overlooked(store: ObjectStore, command: AuditCommand, before: datetime) -> I
     if command.of == "images":
         images = pairs(store, after=command.after)
         while page := list(islice(images, _PAGE)):
-            messages = [look_again(p.image.key, anew=p.document is not None) for p in page if _is_overlooked(p, before)]
+            messages = [look_again(p.image.key) for p in page if _is_overlooked(p, before)]
             yield Batch(messages, AuditCommand("images", page[-1].image.key))
         command = AuditCommand("documents")
         yield Batch([], command)
@@ -79,7 +80,7 @@ def overlooked(store: ObjectStore, command: AuditCommand, before: datetime) -> I
 def _is_overlooked(pair: Pair, before: datetime) -> bool:
     """Tell whether an image that came before the moment has no document, or an older one.
 
-    The latter is looked at anew, also where its ETag is the document's: the document then names the present version.
+    The same bytes uploaded again are a version of their own, which the document doesn't name: it is looked at again.
     """
     return pair.image.modified < before and pair.lags()
 

@@ -16,10 +16,10 @@ from dropspot.giving_back import NotBegunError, alone, reason
 from dropspot.image_events import announcement
 from dropspot.services import Services, aws_services
 from dropspot.settings import Settings as BaseSettings
+from dropspot.settled import Settled
 
 THREADS = 8  # each waits for S3
 FIRST_SECONDS, LONGEST_SECONDS = 2, 900  # that a message rests which can't be dealt with now
-DEPLOYMENT_SECONDS = 60  # that it rests while another model is put into service
 
 logger, metrics = Logger(), Metrics()
 
@@ -59,7 +59,7 @@ def handler(
 
 
 def collector_now(services: Services[Settings]) -> Collector:
-    """Return what collects a batch: the endpoint and the champion are looked up once for it."""
+    """Return what collects a batch: the endpoint and whose model answers are looked up once for it."""
     present = services.hosting.endpoint(services.settings.endpoint_name)
     champion = (documents.read_or_none(services.store, endpoint.CHAMPION) or {}).get("run_id")
     queues, settings = services.queues, services.settings
@@ -70,6 +70,7 @@ def collector_now(services: Services[Settings]) -> Collector:
         now=services.now,
         endpoint=present,
         champion=champion,
+        settled=Settled.read(services.store),
         send=lambda message: queues.send(settings.image_queue_url, message, 0),
         set_aside=lambda message, error: queues.set_aside(
             settings.image_dead_letter_queue_url, message, *reason(error)
@@ -83,7 +84,7 @@ def give_back(record: Mapping[str, Any], error: BaseException, services: Service
     try:
         if isinstance(error, NotBegunError):
             logger.info("Record put off", message_id=message_id, reason=str(error))
-            queues.send(settings.inference_queue_url, record["body"], DEPLOYMENT_SECONDS)
+            queues.send(settings.inference_queue_url, record["body"], error.rest)
             return False
         logger.error("Record failed", message_id=message_id, exc_info=error)
         metrics.add_metric("AnswersFailed", MetricUnit.Count, 1)

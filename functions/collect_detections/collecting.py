@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from dropspot.awaiting import MOST_FAILURES, Answered, Awaited
-from dropspot.errors import InvalidInputError, TransientError
-from dropspot.giving_back import NotBegunError
+from dropspot.errors import TransientError
+from dropspot.giving_back import DEPLOYMENT_SECONDS, NotBegunError
 from dropspot.images import (
     REFUSED_BY_MODEL,
     RejectedImageError,
@@ -20,8 +20,8 @@ from dropspot.looking import served_model
 from dropspot.placing import Placed, Placer
 from dropspot.ports import Endpoint, ObjectStore
 from dropspot.runs import Run
+from dropspot.settled import Settled
 
-_ANSWERING = {"InService", "Updating", "SystemUpdating"}
 _PATIENCE = 4  # receives of an answer that came sooner than it was written down that it is awaited
 
 
@@ -46,6 +46,7 @@ class Collector:
     now: Callable[[], datetime]
     endpoint: Endpoint | None
     champion: str | None
+    settled: Settled | None
     send: Callable[[str], None]
     set_aside: Callable[[str, Exception], None]
 
@@ -63,40 +64,33 @@ class Collector:
             return Collected("", "unawaited")  # collected already: the notification was delivered twice
         if answered.failure and not answered.is_refusal:
             return self._failed(awaited, answered)
-        if answered.failure:
-            rejection = RejectedImageError(REFUSED_BY_MODEL, answered.failure, self._run_that_refused())
-            return self._place(awaited, rejected_document(awaited.picture, rejection, self.now()))
-        run = self._run_that_answered(answered)
+        run = self._run_that_answered(awaited, answered)
         if run is None:
             return self._ask_again(awaited, "outdated")
+        if answered.failure:
+            rejection = RejectedImageError(REFUSED_BY_MODEL, answered.failure, run.run_id)
+            return self._place(awaited, rejected_document(awaited.picture, rejection, self.now()))
         model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity
         prediction = json.loads(self.store.read(answered.answer_key).body)["prediction"]
         return self._place(awaited, detected_document(awaited.picture, model, prediction, self.now()))
 
-    def _run_that_answered(self, answered: Answered) -> Run | None:
-        """Return the run whose model answered, None where that isn't certain: the endpoint has another one by now.
+    def _run_that_answered(self, awaited: Awaited, answered: Answered) -> Run | None:
+        """Return the run whose model answered or refused, None where that isn't certain: then the image is asked again.
 
-        A request that waited while the endpoint was changed may have been answered by the model before or after. It was
-        made to the config that its answer's place names, so where the endpoint still has that one, no other answered.
-        An endpoint whose instances come and go is Updating too, with the same model all the while.
+        A request that waited while one model replaced another may have been answered by either, whatever came of that
+        deployment. So only the answer counts that was asked for since one model alone has answered, and it lies in
+        that run's place.
         """
-        try:
-            run = Run.from_id(self.app_name, answered.run_id)
-        except InvalidInputError:
+        if self.endpoint is None or not self.endpoint.answers:
             return None
-        if self.endpoint and _has_two_models(self.endpoint):
-            raise NotBegunError(f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}")
-        return run if self._is_served_by(run) else None
-
-    def _is_served_by(self, run: Run) -> bool:
-        here = self.endpoint
-        return here is not None and here.status in _ANSWERING and here.config == run.endpoint_config
-
-    def _run_that_refused(self) -> str | None:
-        """Return the id of the run whose model refuses, None where it may be another's: a failure names no config."""
-        if self.endpoint is None or self.champion is None or _has_two_models(self.endpoint):
+        if self.settled is None or self.endpoint.has_two_models:
+            what = f"collect inference {answered.inference_id}: the endpoint is {self.endpoint.status}"
+            raise NotBegunError(f"{what}, and its model not settled", DEPLOYMENT_SECONDS)
+        if not self.settled.has_answered(answered.received_at or awaited.asked_at):
             return None
-        return self.champion if self._is_served_by(Run.from_id(self.app_name, self.champion)) else None
+        if answered.answer_key and answered.run_id != self.settled.run_id:
+            return None
+        return Run.from_id(self.app_name, self.settled.run_id)
 
     def _failed(self, awaited: Awaited, answered: Answered) -> Collected:
         """Let the image be asked about again, some times; then it is given up, and its failures are forgotten."""
@@ -125,8 +119,3 @@ class Collector:
         # Whoever died before it told of an equal document leaves that to the message's next delivery.
         is_news = placed is not Placed.KEPT
         return Collected(awaited.picture.image.key, placed.value, awaited, document if is_news else None)
-
-
-def _has_two_models(endpoint: Endpoint) -> bool:
-    """Tell whether one model is replacing another, or coming back."""
-    return endpoint.status == "RollingBack" or endpoint.pending not in {"", endpoint.config}

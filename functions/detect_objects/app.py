@@ -60,10 +60,10 @@ def handler(
     looked = {message_id: looks[event.key] for message_id, event in events.items()}
     errors |= {message_id: error for message_id, look in looked.items() if (error := look.exception())}
     described = results({message_id: look for message_id, look in looked.items() if message_id not in errors})
-    for message_id, result in described.items():
+    for result in described.values():
         note(result)
-        if result.outcome is Outcome.REMOVED and images[result.key].is_deletion:
-            with alone(message_id, errors):
+        if result.outcome is Outcome.REMOVED and (deletion := deletion_of(result.key, events)):
+            with alone(deletion, errors):
                 check_again(result.key, services)
     announce(records, described, services, errors)
     given_back = [message_id for message_id, error in errors.items() if give_back(records[message_id], error, services)]
@@ -87,6 +87,11 @@ def together(events: Iterable[ImageEvent]) -> dict[str, ImageEvent]:
     for event in events:
         found.setdefault(event.key, []).append(event)
     return {key: ImageEvent.of_all(of_one) for key, of_one in found.items()}
+
+
+def deletion_of(key: str, events: Mapping[str, ImageEvent]) -> str | None:
+    """Return the message of the image's deletion, None where none came; an upload's wouldn't be looked at again."""
+    return next((message_id for message_id, event in events.items() if event.is_deletion and event.key == key), None)
 
 
 def results(looks: Mapping[str, Future[Described]]) -> dict[str, Described]:
@@ -190,7 +195,7 @@ def give_back(record: Record, error: BaseException, services: Services[Settings]
     try:
         if isinstance(error, NotBegunError):
             logger.info("Record put off", message_id=record["messageId"], receives=count)
-            queues.send(settings.image_queue_url, record["body"], 0, **redriven(record))
+            queues.send(settings.image_queue_url, record["body"], error.rest, **redriven(record))
             return False
         logger.error("Record failed", message_id=record["messageId"], receives=count, exc_info=error)
         metrics.add_metric("ImagesFailed", MetricUnit.Count, 1)

@@ -38,7 +38,8 @@ class Asker:
         if uri is None:
             self.store.write(payload_key(name), payload)
             uri = f"s3://{self.store.bucket}/{payload_key(name)}"
+        asked_at = self.now()
         self.inference.submit(self.endpoint_name, uri, name)
         # The answer may come sooner than this is written: whoever gets it waits for it.
-        Awaited(seen, self.now(), self.anew, awaited.failures if awaited else 0).write(self.store)
+        Awaited(seen, asked_at, self.anew, awaited.failures if awaited else 0).write(self.store)
         return None

@@ -10,6 +10,7 @@ from decision import Action, decide, takes_images
 from deployment import Outcome, Settings, act, observe
 from dropspot.errors import TransientError
 from dropspot.services import Services, aws_services
+from dropspot.settled import note
 from telling import tell
 
 logger, metrics = Logger(), Metrics()
@@ -22,8 +23,11 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     try:
         reconcile(services)
     finally:
-        # Whatever has gone wrong with the endpoint: images come in exactly while it answers.
-        keep_intake(takes_images(observe(services)), services)
+        # Whatever has gone wrong with the endpoint: images come in exactly while it answers, and it is known who does.
+        situation = observe(services)
+        champion = situation.champion.run if situation.champion else None
+        note(services.store, situation.endpoint, champion, services.now())
+        keep_intake(takes_images(situation), services)
 
 
 def reconcile(services: Services[Settings]) -> None:

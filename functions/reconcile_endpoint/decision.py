@@ -10,7 +10,6 @@ from dropspot.endpoint import Deployment
 from dropspot.ports import Endpoint
 
 _IN_BETWEEN = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
-_ANSWERING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
 class Action(Enum):
@@ -91,7 +90,7 @@ def takes_images(situation: Situation) -> bool:
     must not be asked, nor can one of the other inference mode be.
     """
     endpoint = situation.endpoint
-    if endpoint is None or situation.champion is None or endpoint.status not in _ANSWERING:
+    if endpoint is None or situation.champion is None or not endpoint.answers:
         return False
     if situation.is_of_the_other_mode:
         return False

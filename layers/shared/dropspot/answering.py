@@ -8,8 +8,10 @@ from typing import Any
 from dropspot import documents
 from dropspot.endpoint import CHAMPION, DESIRED
 from dropspot.errors import InvalidInputError, NotFoundError, TransientError
+from dropspot.giving_back import DEPLOYMENT_SECONDS, NotBegunError
 from dropspot.ports import Answer, ObjectStore
 from dropspot.runs import Run, digest
+from dropspot.settled import Settled
 
 _SAYS = "run_id="
 
@@ -36,7 +38,8 @@ def answering_run(store: ObjectStore, app: str, answer: Answer, read: Read | Non
 
     Our container says so itself. Of another container's answer the variant tells the classes: it is the champion's, or,
     where the champion has other classes, that of the run that is being put into service. `read`, where it is given, may
-    keep these documents for as long as a batch of images takes. TransientError: nobody's.
+    keep these documents for as long as a batch of images takes. NotBegunError: it is the model's of a deployment that
+    nobody wants any more. TransientError: nobody's.
     """
     with suppress(InvalidInputError):
         return Run.from_id(app, answer.attributes.removeprefix(_SAYS))
@@ -46,15 +49,10 @@ def answering_run(store: ObjectStore, app: str, answer: Answer, read: Read | Non
         with suppress(NotFoundError):
             if _variant(store, run) == answer.variant:  # type: ignore[arg-type]  # stores hash by identity
                 return run
-    raise TransientError(f"the endpoint's variant {answer.variant} is no run's that is, or should be, in service")
-
-
-def only_run(read: Read) -> str | None:
-    """Return the id of the run in service, None while another one is wanted: its model may have answered too."""
-    champion, desired = read(CHAMPION), read(DESIRED)
-    if not champion or (desired and desired["run_id"] != champion["run_id"]):
-        return None
-    return str(champion["run_id"])
+    what = f"the endpoint's variant {answer.variant} is no run's that is, or should be, in service"
+    if Settled.read(store) is None:
+        raise NotBegunError(what, DEPLOYMENT_SECONDS)
+    raise TransientError(what)
 
 
 def _candidates(app: str, read: Read) -> Iterator[Run]:

@@ -93,28 +93,32 @@ class Answered:
     """What SageMaker says of an inference: where the answer lies, or why there is none.
 
     `run_id` is that of the run to whose endpoint config the request was made, empty where there is no answer.
+    `received_at` is when the endpoint was asked, None where that isn't said.
     """
 
     inference_id: str
     answer_key: str
     run_id: str
     failure: str
+    received_at: datetime | None = None
 
     @classmethod
     def from_message(cls, body: str, bucket: str) -> "Answered":
         """Return the answer that a message from the topic tells of; raise InvalidInputError for any other message."""
         try:
             message: Mapping[str, Any] = json.loads(body)
+            received = message.get("receivedTime")
+            received_at = datetime.fromisoformat(received) if received else None
             name, completed = str(message["inferenceId"]), message["invocationStatus"] == "Completed"
             if not completed:
-                return cls(name, "", "", str(message.get("failureReason") or "no reason is given"))
+                return cls(name, "", "", str(message.get("failureReason") or "no reason is given"), received_at)
             location = str(message["responseParameters"]["outputLocation"])
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInputError(f"a message tells of no inference: {error!r}") from error
         key = location.removeprefix(f"s3://{bucket}/")
         if not key.startswith(ANSWERS):
             raise InvalidInputError(f"the answer of inference {name} lies where none of ours does: {location}")
-        return cls(name, key, key.removeprefix(ANSWERS).partition("/")[0], "")
+        return cls(name, key, key.removeprefix(ANSWERS).partition("/")[0], "", received_at)
 
     @property
     def is_refusal(self) -> bool:

@@ -185,7 +185,8 @@ def understood(body: bytes) -> dict[str, Any] | None:
             "image": {"etag": str(), "version_id": str() | None},
             "model": {"run_id": str()} | None,
             "detections": list(),
-        }:
+            "rejection": {"code": str()} | None,
+        } if isinstance(judged_by(document), str | None):
             return dict(document)
     return None
 

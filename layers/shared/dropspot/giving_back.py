@@ -10,10 +10,18 @@ from dropspot.failures import one_sentence
 FIRST_SECONDS = 2
 FIRST_SECONDS_WITHOUT_ENDPOINT = 30  # the queue is closed while no endpoint is in service, but that takes effect late
 LONGEST_SECONDS = 900
+DEPLOYMENT_SECONDS = 60  # while one model replaces another
 
 
 class NotBegunError(TransientError):
-    """It isn't the message's turn yet, and nothing failed. It is sent afresh: waiting burns none of its receives."""
+    """It isn't the message's turn yet, and nothing failed. It is sent afresh: waiting burns none of its receives.
+
+    `rest` is how many seconds it rests before.
+    """
+
+    def __init__(self, message: str, rest: int = 0) -> None:
+        super().__init__(message)
+        self.rest = rest
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from dropspot import documents
-from dropspot.answering import Read, answering_run, only_run
+from dropspot.answering import Read, answering_run
 from dropspot.errors import InvalidInputError
 from dropspot.images import (
     DECOMPRESSION_BOMB,
@@ -24,6 +24,7 @@ from dropspot.images import (
 )
 from dropspot.ports import Inference, ObjectStore
 from dropspot.runs import Run
+from dropspot.settled import Settled
 from dropspot.sniff import PAYLOAD_LIMIT, PIXEL_LIMIT, recognised, sniff
 from dropspot.thresholds import class_thresholds, global_threshold
 
@@ -49,18 +50,20 @@ class Looker:
     def look(self, picture: Picture, body: bytes) -> dict[str, Any]:
         """Return the document of the picture with these bytes.
 
-        NotFoundError: no endpoint is in service. TransientError: the endpoint can't answer now. ValueError: it answered
-        what no model of ours answers.
+        NotFoundError: no endpoint is in service. NotBegunError: the one that answered is being taken back.
+        TransientError: the endpoint can't answer now. ValueError: it answered what no model of ours answers.
         """
         try:
             seen, payload = prepared(picture, body)
         except RejectedImageError as rejection:
             return rejected_document(measured(picture, body), rejection, self.now())
+        asked_at = self.now()
         try:
             answer = self.inference.invoke(self.endpoint_name, payload)
         except InvalidInputError as error:
             # A refusal doesn't say whose it is.
-            run_id = only_run(self.read or partial(documents.read_or_none, self.store))
+            settled = Settled.read(self.store)
+            run_id = settled.run_id if settled and settled.has_answered(asked_at) else None
             return rejected_document(seen, RejectedImageError(REFUSED_BY_MODEL, str(error), run_id), self.now())
         run = answering_run(self.store, self.app_name, answer, self.read)
         model = served_model(self.store, run, self.score_threshold)  # type: ignore[arg-type]  # stores hash by identity

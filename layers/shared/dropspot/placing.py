@@ -14,7 +14,7 @@ from dropspot import documents
 from dropspot.describing import content_of, understood
 from dropspot.documents import timestamp
 from dropspot.errors import NotFoundError
-from dropspot.images import ImageRef
+from dropspot.images import ImageRef, judged_by
 from dropspot.ports import ObjectStore, ObjectVersion
 
 
@@ -66,13 +66,12 @@ class Placer:
         return understood(stored.body), stored.etag
 
     def _stands(self, present: dict[str, Any], document: dict[str, Any]) -> bool:
-        """Tell whether the present document is the champion's word on this very image, and shall stay."""
-        model = present["model"]
-        if not model or model["run_id"] != self.champion or present["image"]["etag"] != document["image"]["etag"]:
+        """Tell whether the present document is the champion's answer or refusal of this very image, and shall stay."""
+        if judged_by(present) is None or judged_by(present) != self.champion:
             return False
-        if present["image"]["version_id"] != document["image"]["version_id"]:
+        if any(present["image"][name] != document["image"][name] for name in ("etag", "version_id")):
             return False
-        return not (self.anew and document["model"] and document["model"]["run_id"] == self.champion)
+        return not (self.anew and judged_by(document) == self.champion)
 
 
 def _is_of(described: dict[str, Any], version: ObjectVersion, modified: str | None) -> bool:

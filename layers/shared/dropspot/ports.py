@@ -133,6 +133,16 @@ class Endpoint:
     pending: str = ""
     is_asynchronous: bool = False
 
+    @property
+    def answers(self) -> bool:
+        """Whether it takes requests: it does also while it is changed or scaled."""
+        return self.status in {"InService", "Updating", "SystemUpdating", "RollingBack"}
+
+    @property
+    def has_two_models(self) -> bool:
+        """Whether one model is replacing another, or coming back: whatever is pending is taken for another."""
+        return self.status == "RollingBack" or self.pending != ""
+
 
 class Hosting(Protocol):
     """SageMaker's models, endpoint configs and endpoints. Creating what exists already is no error."""

@@ -13,10 +13,13 @@ from handlers import FakeContext, load_handler
 from dropspot import endpoint
 from dropspot.awaiting import ANSWERS, MOST_FAILURES, PREFIX, Answered, inference_id
 from dropspot.errors import InvalidInputError
+from dropspot.giving_back import DEPLOYMENT_SECONDS
 from dropspot.image_events import IMAGE_DETECTED, IMAGE_REJECTED
 from dropspot.images import ImageRef, Picture
 from dropspot.look_again import look_again
 from dropspot.ports import Endpoint
+from dropspot.runs import Run
+from dropspot.settled import note
 from dropspot.testing import MemoryServices, MemoryStore, SentMessage
 
 sys.path.append(str(Path(__file__).parents[1] / "detect_objects"))
@@ -66,6 +69,11 @@ class World:
             status, run.endpoint_config, self.services.clock.now(), pending=pending
         )
 
+    def reconcile(self) -> None:
+        """Write down whose model answers alone, as each pass does."""
+        champion = Run.from_id("dropspot", self.store.json(endpoint.CHAMPION)["run_id"])
+        note(self.store, self.services.hosting.endpoint("dropspot-endpoint"), champion, self.services.clock.now())
+
     def upload(self, body: bytes | None = None, key: str = KEY) -> list[str]:
         return self.pipeline.handle(self.pipeline.upload(body or picture(), key))
 
@@ -86,6 +94,7 @@ class World:
 
     def collect(self, *messages: dict[str, Any], receives: int = 1) -> list[str]:
         """Let the function handle a batch of notifications; return those that it gave back."""
+        self.reconcile()
         records = [
             {
                 "messageId": f"message-{number}",
@@ -243,7 +252,36 @@ def test_an_answer_waits_without_end_while_another_model_is_put_into_service(
     message = world.answer(world.one())
     assert world.collect(message, receives=12) == []
     assert world.store.keys("detections/") == []
-    assert world.services.queues.sent == [SentMessage(ANSWER_QUEUE, json.dumps(message), collect.DEPLOYMENT_SECONDS)]
+    assert world.services.queues.sent == [SentMessage(ANSWER_QUEUE, json.dumps(message), DEPLOYMENT_SECONDS)]
+
+
+@pytest.mark.parametrize("comes", ["meanwhile", "after the rollback"])
+def test_an_answer_that_a_model_may_have_given_which_was_taken_back_is_asked_for_again(
+    world: World, comes: str
+) -> None:
+    world.upload()
+    message = world.answer(world.one())
+    world.serve(status="Updating", pending=NEXT_RUN.endpoint_config)
+    world.collect(*[message] if comes == "meanwhile" else [])
+    world.serve()
+    world.services.queues.sent.clear()
+    assert world.collect(message) == []
+    assert world.store.keys("detections/") == []
+    assert world.services.queues.sent == [SentMessage(QUEUE, look_again(KEY), 0)]
+    world.pipeline.handle(json.loads(look_again(KEY)))
+    assert world.collect(world.answer(world.one())) == []
+    assert world.pipeline.document()["model"]["run_id"] == RUN.run_id
+
+
+def test_an_answer_put_off_is_not_taken_for_that_of_the_question_asked_again(world: World) -> None:
+    world.upload()
+    message = world.answer(world.one()) | {"receivedTime": "2026-01-01T00:00:01.500Z"}
+    world.serve(status="Updating", pending=NEXT_RUN.endpoint_config)
+    world.collect(message)
+    world.serve()
+    world.pipeline.handle(json.loads(look_again(KEY, anew=True)))
+    assert world.collect(message) == []
+    assert world.store.keys("detections/") == []
 
 
 @pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting"])
@@ -287,6 +325,17 @@ def test_an_image_that_the_model_refuses_is_rejected(world: World) -> None:
     world.asked.clear()
     world.pipeline.handle(world.pipeline.created())
     assert world.asked == {}
+
+
+def test_a_refusal_that_may_be_an_earlier_model_s_is_asked_for_again(world: World) -> None:
+    world.upload()
+    refusal = world.failure(world.one(), "ClientError: Received client error (400) from model.")
+    world.serve(NEXT_RUN)
+    assert world.collect(refusal) == []
+    assert world.store.keys("detections/") == []
+    world.pipeline.handle(json.loads(world.services.queues.sent[-1].body))
+    assert world.collect(refusal) == []
+    assert world.pipeline.document()["rejection"]["run_id"] == NEXT_RUN.run_id
 
 
 def test_an_image_whose_inference_failed_some_times_is_set_aside_with_its_reason_and_asked_about_when_it_is_redriven(

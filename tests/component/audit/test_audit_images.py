@@ -59,7 +59,7 @@ def test_what_was_overlooked_is_handed_to_the_image_queue(world: MemoryServices[
     world.store.put("images/new.jpg", b"x")
     world.store.put("detections/new orphan.jpg.json", b"{}")
     world.clock.advance(1)
-    assert audit(world) == {ODD: False, "images/replaced.jpg": True, "images/orphan.jpg": False}
+    assert audit(world) == {ODD: False, "images/replaced.jpg": False, "images/orphan.jpg": False}
 
 
 def test_while_images_wait_only_what_came_before_the_oldest_of_them_is_certain(world: MemoryServices[Any]) -> None:
@@ -80,6 +80,17 @@ def test_in_asynchronous_mode_an_image_may_be_awaited_as_often_as_it_is_asked_ab
     assert audit(world) == {}
     world.clock.advance(HOUR + 1)
     assert audit(world) == {"images/awaited.jpg": False}
+
+
+@pytest.mark.parametrize("status", ["Updating", "SystemUpdating"])
+def test_an_endpoint_that_is_only_scaled_is_in_service(world: MemoryServices[Any], status: str) -> None:
+    world.store.put("images/lost.jpg", b"x")
+    world.clock.advance(DAY)
+    scaled = replace(world.hosting.endpoints["dropspot-endpoint"], status=status)
+    world.hosting.endpoints["dropspot-endpoint"] = scaled
+    assert audit(world) == {"images/lost.jpg": False}
+    world.hosting.endpoints["dropspot-endpoint"] = replace(scaled, pending="another config")
+    assert audit(world) == {}
 
 
 @pytest.mark.parametrize("status", [None, "Creating", "Failed"])

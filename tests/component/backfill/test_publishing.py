@@ -12,7 +12,7 @@ from backfill_world import NEXT_RUN, ROWS, RUN, World, picture
 from handlers import FakeContext, load_logic
 
 from dropspot.backfills import Backfill
-from dropspot.errors import TransientError
+from dropspot.errors import InvalidInputError, TransientError
 from dropspot.image_events import IMAGE_DETECTED
 from dropspot.images import ImageRef
 from dropspot.ports import ObjectVersion, StoredBytes
@@ -134,6 +134,19 @@ def test_a_newer_model_s_word_is_never_replaced(raced: World, store: Interrupted
     detect.handle(detect.created(KEY))
     raced.advance(backfill)
     assert raced.document(KEY)["model"]["run_id"] == NEXT_RUN.run_id
+    assert raced.queued() == []
+
+
+@pytest.mark.parametrize("redetect", [False, True])
+def test_a_newer_model_s_refusal_is_never_replaced(raced: World, detect: Pipeline, redetect: bool) -> None:
+    def refuse(image: bytes) -> Any:
+        raise InvalidInputError("the model's container answered 400: no")
+
+    backfill = ready(raced, redetect=redetect)
+    detect.serve(NEXT_RUN, refuse)
+    detect.handle(detect.created(KEY))
+    raced.advance(backfill)
+    assert raced.document(KEY)["rejection"]["run_id"] == NEXT_RUN.run_id
     assert raced.queued() == []
 
 

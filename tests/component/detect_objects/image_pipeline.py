@@ -14,7 +14,9 @@ from PIL import Image
 
 from dropspot import endpoint
 from dropspot.images import ImageRef
+from dropspot.ports import Endpoint
 from dropspot.runs import Run
+from dropspot.settled import note
 from dropspot.testing import MemoryServices, MemoryStore, memory_services
 
 app = load_handler("detect_objects")
@@ -63,10 +65,13 @@ class Pipeline:
         return self.services.store
 
     def serve(self, run: Run = RUN, predict: Callable[[bytes], Any] = lambda image: ROWS) -> None:
-        """Put the run's model into service."""
+        """Put the run's model into service, and let time go on, so that it alone has answered before anybody asks."""
         self.store.put_json(run.key("prepared", "classes.json"), {"classes": ["cat", "dog"]})
         self.store.put_json(endpoint.CHAMPION, {"run_id": run.run_id})
         self.services.inference.serve("dropspot-endpoint", run.run_id, predict)
+        config = Endpoint("InService", run.endpoint_config, self.services.clock.now())
+        note(self.store, config, run, self.services.clock.now())
+        self.services.clock.advance(1)
 
     def created(self, key: str = KEY) -> dict[str, Any]:
         """Return the event of the upload of what lies under the key."""

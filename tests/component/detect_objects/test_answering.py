@@ -1,12 +1,17 @@
 """Whose model a document names, above all while one model replaces another."""
 
+import json
+
 import pytest
-from image_pipeline import NEXT_RUN, ROWS, RUN, Pipeline, picture
+from image_pipeline import NEXT_RUN, RECEIVES, ROWS, RUN, Pipeline, picture
 
 from dropspot import endpoint
 from dropspot.answering import attributes_of, variant_of
 from dropspot.errors import InvalidInputError
+from dropspot.giving_back import DEPLOYMENT_SECONDS
+from dropspot.ports import Endpoint
 from dropspot.runs import Run
+from dropspot.settled import note
 
 
 def serve(pipeline: Pipeline, variant: str, attributes: str = "") -> None:
@@ -47,6 +52,19 @@ def test_an_answer_of_nobody_s_classes_is_tried_again(pipeline: Pipeline) -> Non
     classes(pipeline, champion=["cat"], desired=["dog"])
     serve(pipeline, variant_of(["bird"]))
     assert pipeline.handle(pipeline.upload(picture())) == ["message-0"]
+
+
+def test_an_answer_of_the_model_of_a_deployment_called_off_waits_and_burns_no_receive(pipeline: Pipeline) -> None:
+    classes(pipeline, champion=["cat"], desired=["dog"])
+    pipeline.store.put_json(endpoint.DESIRED, {"run_id": RUN.run_id})
+    now = pipeline.services.clock.now()
+    note(pipeline.store, Endpoint("Updating", RUN.endpoint_config, now, pending=NEXT_RUN.endpoint_config), RUN, now)
+    serve(pipeline, variant_of(["dog"]))
+    event = pipeline.upload(picture())
+    assert pipeline.handle(event, receives=RECEIVES) == []
+    [sent] = pipeline.services.queues.sent
+    assert (json.loads(sent.body), sent.delay_seconds) == (event, DEPLOYMENT_SECONDS)
+    assert pipeline.services.queues.aside == []
 
 
 def test_a_variant_named_for_its_run_is_understood(pipeline: Pipeline) -> None:

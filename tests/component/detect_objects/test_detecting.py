@@ -13,6 +13,9 @@ from dropspot.errors import InvalidInputError, NotFoundError, TransientError
 from dropspot.image_events import ImageEvent
 from dropspot.images import ImageRef
 from dropspot.look_again import look_again
+from dropspot.ports import Endpoint
+from dropspot.runs import Run
+from dropspot.settled import note
 
 
 def test_an_uploaded_image_gets_a_document_of_what_the_model_saw(pipeline: Pipeline) -> None:
@@ -47,6 +50,16 @@ def test_an_uploaded_image_gets_a_document_of_what_the_model_saw(pipeline: Pipel
 def test_what_lies_in_the_document_s_place_is_replaced(pipeline: Pipeline, foreign: bytes) -> None:
     pipeline.store.put(ImageRef.from_key("the-bucket", KEY).detections_key, foreign)
     assert pipeline.handle(pipeline.upload(picture())) == []
+    assert pipeline.document()["status"] == "detected"
+
+
+@pytest.mark.parametrize("rejection", ["x", [], {}, {"code": 3}, {"code": "x", "run_id": ["y"]}])
+def test_a_rejection_that_is_none_of_ours_is_replaced(pipeline: Pipeline, rejection: Any) -> None:
+    event = pipeline.upload(picture())
+    pipeline.handle(event)
+    changed = pipeline.document() | {"status": "rejected", "model": None, "detections": [], "rejection": rejection}
+    pipeline.store.put_json(ImageRef.from_key("the-bucket", KEY).detections_key, changed)
+    assert pipeline.handle(event) == []
     assert pipeline.document()["status"] == "detected"
 
 
@@ -210,16 +223,25 @@ def test_what_the_present_model_refused_is_asked_about_again_only_by_another_mod
     assert pipeline.document()["status"] == "detected"
 
 
-def test_a_refusal_while_another_model_is_wanted_is_nobody_s(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("desired", [RUN, NEXT_RUN])  # the former where a rollback calls the deployment off
+def test_a_refusal_is_nobody_s_until_a_deployment_has_ended_and_the_champion_s_again_when_it_has(
+    pipeline: Pipeline, desired: Run
+) -> None:
     def predict(image: bytes) -> Any:
         raise InvalidInputError("invoke dropspot-endpoint: the model's container answered 400: no")
 
-    pipeline.serve(RUN, predict)
-    pipeline.store.put_json(endpoint.DESIRED, {"run_id": NEXT_RUN.run_id})
+    pipeline.store.put_json(endpoint.DESIRED, {"run_id": desired.run_id, "requested_at": "2026-01-01T00:00:00Z"})
+    now = pipeline.services.clock.now()
+    changing = Endpoint("Updating", RUN.endpoint_config, now, pending=NEXT_RUN.endpoint_config)
+    note(pipeline.store, changing, RUN, now)
+    pipeline.services.inference.serve("dropspot-endpoint", RUN.run_id, predict)
     event = pipeline.upload(picture())
     pipeline.handle(event)
     assert "run_id" not in pipeline.document()["rejection"]
-    pipeline.handle(event)
+    pipeline.serve(RUN, predict)
+    for _ in range(2):
+        pipeline.handle(event)
+    assert pipeline.document()["rejection"]["run_id"] == RUN.run_id
     assert len(pipeline.services.inference.images) == 2
 
 

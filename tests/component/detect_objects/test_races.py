@@ -145,6 +145,22 @@ def test_a_deletion_meanwhile_leaves_no_document_in_the_end(
     assert interrupted.services.queues.sent == [again]  # once is enough
 
 
+def test_a_deletion_whose_second_look_cannot_be_arranged_comes_again_itself(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = pipeline.upload(picture())
+    pipeline.store.delete(KEY)
+
+    def send(*arguments: Any) -> None:
+        raise RuntimeError("ServiceUnavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.services.queues, "send", send)
+        assert pipeline.handle(created, pipeline.deleted()) == ["message-1"]
+    assert pipeline.handle(pipeline.deleted()) == []
+    assert pipeline.services.queues.sent[0].delay_seconds == RECHECK_SECONDS
+
+
 @pytest.mark.parametrize("boundary", ["before read image", "after read image", "before delete", "after delete"])
 def test_an_upload_while_the_document_is_removed_keeps_its_document(
     interrupted: Pipeline, store: InterruptedStore, boundary: str

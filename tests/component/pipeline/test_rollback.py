@@ -1,9 +1,12 @@
 """Going back to a model of before: asked for by name or not, in whichever state the endpoint is."""
 
+from dataclasses import replace
+
 import pytest
 from road import Road, begun, state
 
 from dropspot.runs import Run
+from dropspot.settled import Settled
 
 
 def retrained(road: Road, number: int) -> Run:
@@ -161,6 +164,40 @@ def test_a_rollback_during_a_deployment_leads_to_the_model_before_it(
     road.world.clock.advance(10)
     road.roll_back()
     assert settled(road) == three[1].run_id
+
+
+@pytest.mark.parametrize("end", ["taken back", "called off", "called off, and taken back", "in service"])
+def test_nobody_answers_alone_before_a_deployment_has_ended_and_whoever_does_then_begins_anew(
+    road: Road, three: list[Run], end: str
+) -> None:
+    before = Settled.read(road.store)
+    assert before is not None
+    assert before.run_id == three[-1].run_id
+    road.judge(retrained(road, 3))
+    road.reconcile()
+    assert Settled.read(road.store) is None
+    if end.startswith("called off"):
+        road.roll_back(three[-1])
+        road.reconcile()
+        assert Settled.read(road.store) is None
+    road.world.clock.advance(100)
+    road.come_up(config=three[-1].endpoint_config if end.endswith("taken back") else None)
+    champion = settled(road)
+    after = Settled.read(road.store)
+    assert after is not None
+    assert after.run_id == champion
+    assert (champion == road.runs[-1].run_id) == (end == "in service")
+    assert after.since >= road.world.clock.now() > before.since
+
+
+def test_a_model_answers_alone_while_its_endpoint_is_only_scaled(road: Road, three: list[Run]) -> None:
+    before = Settled.read(road.store)
+    endpoints = road.world.hosting.endpoints
+    road.world.clock.advance(100)
+    for status in ("Updating", "InService"):
+        endpoints["dropspot-endpoint"] = replace(endpoints["dropspot-endpoint"], status=status)
+        road.reconcile()
+        assert Settled.read(road.store) == before
 
 
 def test_a_rollback_during_a_rollback_leads_further_back(road: Road, three: list[Run]) -> None:

@@ -8,9 +8,20 @@ from rich.console import Console
 
 from dropspot import endpoint
 from dropspot.images import SCHEMA
+from dropspot.settled import SETTLED
 from dropspot.testing import MemoryStore
 from dropspot_cli import auditing
-from dropspot_cli.auditing import FOREIGN, MISSING, ORPHAN, OTHER_MODEL, OUTDATED, Finding, audit, report
+from dropspot_cli.auditing import (
+    FOREIGN,
+    MISSING,
+    ORPHAN,
+    OTHER_MODEL,
+    OUTDATED,
+    REFUSED_BY_NOBODY,
+    Finding,
+    audit,
+    report,
+)
 
 
 @pytest.fixture
@@ -27,14 +38,16 @@ def describe(
     run_id: str | None = "pets-0123456789",
     refused_by: str = "",
     version_id: str | None = None,
+    code: str = "",
 ) -> None:
+    rejection = {"code": code} if code else None
     document = {
         "schema": SCHEMA,
         "status": "detected" if run_id else "rejected",
         "image": {"etag": etag, "version_id": version_id},
         "model": run_id and {"run_id": run_id},
         "detections": [],
-        "rejection": {"run_id": refused_by} if refused_by else None,
+        "rejection": {"code": "refused_by_model", "run_id": refused_by} if refused_by else rejection,
     }
     store.put_json(f"detections/{name}.json", document)
 
@@ -77,6 +90,18 @@ def test_what_an_earlier_model_refused_is_of_another_model(store: MemoryStore) -
     for name, run_id in (("a", "pets-0123456789"), ("b", "pets-9876543210")):
         describe(store, name, store.put(f"images/{name}", b"x"), run_id=None, refused_by=run_id)
     assert list(audit(store, "images/")) == [Finding("images/b", OTHER_MODEL)]
+
+
+def test_a_refusal_that_nobody_is_charged_with_is_looked_at_again_once_one_model_alone_answers(
+    store: MemoryStore,
+) -> None:
+    etag = store.put("images/a", b"x")
+    describe(store, "a", etag, run_id=None, code="refused_by_model")
+    store.put("images/b", b"x")
+    describe(store, "b", etag, run_id=None, code="too_large")
+    assert list(audit(store, "images/")) == []
+    store.put_json(SETTLED, {"run_id": "pets-0123456789", "since": "2026-01-01T00:00:00+00:00"})
+    assert list(audit(store, "images/")) == [Finding("images/a", REFUSED_BY_NOBODY)]
 
 
 def test_what_is_found_is_counted_shown_and_repaired(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from dropspot import images
 from dropspot.errors import InvalidInputError
 from dropspot.images import (
+    REFUSED_BY_MODEL,
+    TOO_LARGE,
     Box,
     ImageRef,
     Model,
@@ -246,3 +248,12 @@ def test_the_schema_refuses_what_is_no_document(change: dict[str, Any]) -> None:
     document = detected_document(PICTURE, MODEL, [], NOW) | change
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(SCHEMA).validate(document)
+
+
+def test_only_a_model_s_refusal_names_a_run() -> None:
+    refusal = RejectedImageError(REFUSED_BY_MODEL, "because", MODEL.run_id)
+    document = validated(rejected_document(PICTURE, refusal, NOW))
+    assert document["rejection"]["run_id"] == MODEL.run_id
+    document["rejection"]["code"] = TOO_LARGE
+    with pytest.raises(jsonschema.ValidationError):
+        validated(document)
