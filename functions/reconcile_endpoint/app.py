@@ -10,6 +10,7 @@ from decision import Action, decide, takes_images
 from deployment import Outcome, Settings, act, observe
 from dropspot.errors import TransientError
 from dropspot.services import Services, aws_services
+from promotion import tidy
 from telling import tell
 
 logger, metrics = Logger(), Metrics()
@@ -23,7 +24,12 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
         reconcile(services)
     finally:
         # Whatever has gone wrong with the endpoint: images come in exactly while it answers.
-        keep_intake(takes_images(observe(services)), services)
+        situation = observe(services)
+        keep_intake(takes_images(situation), services)
+    try:
+        tidy(situation, services)
+    except TransientError as error:
+        logger.warning("Clean-up put off", reason=str(error))  # the next pass, in a minute, tries again
 
 
 def reconcile(services: Services[Settings]) -> None:

@@ -53,6 +53,14 @@ class Situation:
         return self.champion is not None and candidate.run == self.champion.run
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the champion is in service, and should be."""
+        endpoint, target = self.endpoint, self.target
+        if endpoint is None or target is None or not self.is_champion(target):
+            return False
+        return (endpoint.status, endpoint.config) == ("InService", target.run.endpoint_config)
+
+    @property
     def is_of_the_other_mode(self) -> bool:
         """Whether the endpoint answers in another way than images are asked about."""
         return self.endpoint is not None and self.endpoint.is_asynchronous != self.wants_asynchronous

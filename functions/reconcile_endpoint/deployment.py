@@ -109,7 +109,7 @@ def take_over(target: Deployment, situation: Situation, services: Services[Setti
     proof = SmokeTest(0) if services.settings.inference_topic else smoke_test(services, target.run, classes)
     if proof.fault:
         return fail(services, target, proof.fault)
-    promote(target, situation, services, classes, proof.pictures)
+    promote(target, services, classes, proof.pictures)
     return Outcome(changed=True)
 
 

@@ -1,4 +1,4 @@
-"""The target is in service and has proven itself: write it down, and remove what nobody will go back to."""
+"""A model has proven itself: write it down, and then remove what nobody will go back to."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ from dropspot.runs import OPEN_PREFIX, Run, RunStatus
 from dropspot.services import Services
 from guardrails import alarm_names
 
+CLEANED_UP = "endpoint/cleaned_up.json"
 
-def promote(
-    target: Deployment, situation: Situation, services: Services[Any], classes: Sequence[str], pictures: int
-) -> None:
+
+def promote(target: Deployment, services: Services[Any], classes: Sequence[str], pictures: int) -> None:
     """Record the target as champion; `pictures` counts those of its smoke test."""
-    store, app = services.store, services.settings.app_name
+    store = services.store
     before = champions_before(documents.read_or_none(store, CHAMPION), target.run)
     champion: dict[str, Any] = target.document | {
         "classes": list(classes),
@@ -30,9 +30,25 @@ def promote(
     documents.write(store, target.run.key("champion.json"), champion)
     told = notice(f"The model of run {target.run.run_id} is in service at {services.settings.endpoint_name}")
     services.bus.put(MODEL_DEPLOYED, {"run_id": target.run.run_id, "dataset": target.dataset, "notice": told})
-    kept = [Run.from_id(app, run_id) for run_id in before[: services.settings.keep_configs]]
-    clean_up(target, kept, situation, services)
     documents.write(store, CHAMPION, champion)  # last: without it, the next pass does all of this again
+
+
+def tidy(situation: Situation, services: Services[Any]) -> None:
+    """Clean up after a change of what should be in service, now that it is; each pass tries until it is done.
+
+    What is remembered is the occasion, so that the other passes need not list anything.
+    """
+    champion = situation.champion
+    if champion is None or not situation.is_settled:
+        return
+    store, app = services.store, services.settings.app_name
+    occasion = {"champion": champion.document, "wanted": [wanted.document for wanted in situation.wanted]}
+    if documents.read_or_none(store, CLEANED_UP) == occasion:
+        return
+    before = documents.read(store, CHAMPION).get("before", [])
+    kept = [Run.from_id(app, run_id) for run_id in before[: services.settings.keep_configs]]
+    clean_up(champion, kept, situation, services)
+    documents.write(store, CLEANED_UP, occasion)
 
 
 def clean_up(champion: Deployment, kept: Sequence[Run], situation: Situation, services: Services[Any]) -> None:
