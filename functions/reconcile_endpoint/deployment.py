@@ -87,7 +87,7 @@ def act(action: Action, situation: Situation, services: Services[Settings]) -> O
     if action is Action.DELETE and situation.endpoint:
         failure = blame(situation, situation.endpoint, services)
         services.hosting.delete_endpoint(name)
-        return Outcome(changed=True, failure=failure)
+        return Outcome(changed=True, failure=failure, trouble="" if failure else breakdown(situation))
     if target is None or action is Action.WAIT:
         return Outcome(changed=False)
     if action is Action.REPLACE:
@@ -146,6 +146,15 @@ def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]
     if target is None or situation.is_champion(target) or endpoint.config not in {"", target.run.endpoint_config}:
         return ""
     return fail(services, target, endpoint.reason or f"the endpoint is {endpoint.status}").failure
+
+
+def breakdown(situation: Situation) -> str:
+    """Return what is to be told of an endpoint that broke and is made again, with nobody's deployment to blame."""
+    endpoint, target = situation.endpoint, situation.target
+    if endpoint is None or target is None:
+        return ""
+    reason = endpoint.reason or "no reason was given"
+    return f"it is {endpoint.status} and is made again for run {target.run.run_id}: {reason}"
 
 
 def fail(services: Services[Settings], target: Deployment, reason: str) -> Outcome:

@@ -82,7 +82,28 @@ def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back()
     road.reconcile()
     assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
     assert road.world.intake.is_open("mapping")
+    road.changes = {}
+    road.reconcile()
+    road.changes = {"guardrails": IMPOSSIBLE}
+    road.reconcile()
     assert len(road.world.bus.of("Endpoint Stuck")) == 2  # they were right in between
+
+
+def test_a_champion_that_does_not_come_up_is_told_of_once_and_tried_again(road: Road) -> None:
+    road.deploy(begun(road))
+    for episode in (1, 2):
+        for _ in range(3):
+            road.come_up("Failed", reason="the container didn't answer a ping")
+            road.reconcile()
+            assert road.world.hosting.endpoints == {}
+            road.reconcile()
+        told = road.world.bus.of("Endpoint Stuck")
+        assert len(told) == episode
+        assert told[-1]["notice"].endswith("the container didn't answer a ping")
+        road.come_up()
+        road.reconcile()
+        assert road.store.json("endpoint/stuck.json")["message"] == ""
+    assert not road.world.bus.of("Run Failed")
 
 
 def test_a_model_whose_files_are_gone_fails_and_the_passes_go_on(road: Road) -> None:
