@@ -1,6 +1,7 @@
 """The endpoint in asynchronous mode: what its config says, and how it scales."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from road import Road, begun, state
@@ -71,7 +72,8 @@ class Refusing(MemoryScaling):
     """A service that lets nobody register."""
 
     def register(self, target: Request) -> None:
-        raise InvalidInputError("Application Auto Scaling refused to register: no such role")
+        details = f"Service: AmazonCloudWatch; Status Code: 400; Error Code: AccessDenied; Request ID: {uuid4()}"
+        raise InvalidInputError(f"Application Auto Scaling refused to register: no such role ({details}; Proxy: null)")
 
 
 def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +84,7 @@ def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pyt
         road.reconcile()
     assert '"ChangesRefused"' in capsys.readouterr().out
     [told] = road.world.bus.of("Endpoint Stuck")
-    assert told["notice"].endswith("Application Auto Scaling refused to register: no such role")
+    assert "Application Auto Scaling refused to register: no such role (Service" in told["notice"]
     assert road.store.head(run.key("failure.json")) is None
     road.world = allowed
     road.reconcile()
