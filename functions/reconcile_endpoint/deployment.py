@@ -17,7 +17,7 @@ from dropspot.services import Services
 from dropspot.serving_requests import endpoint_config_request
 from dropspot.settings import Settings as BaseSettings
 from guardrails import Guardrails, check_key
-from promotion import promote
+from promotion import note_return, promote
 from scaling import keep_scaling, stop_scaling
 from smoke_test import SmokeTest, smoke_test
 
@@ -103,6 +103,7 @@ def act(action: Action, situation: Situation, services: Services[Settings]) -> O
 def take_over(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
     """Prove the target, which is in service, and record it as champion where it isn't yet."""
     if situation.is_champion(target):
+        note_return(services, situation.asked_at(target))
         return scale(situation, services)
     classes = classes_of(services, target)
     # An endpoint that may have no instance answers nobody who waits: there the evaluation's proof must do.

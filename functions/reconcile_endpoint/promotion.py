@@ -1,10 +1,12 @@
 """A model has proven itself: write it down, and then remove what nobody will go back to."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from decision import Situation, superfluous
 from dropspot import documents
+from dropspot.desired import overtaken_by
 from dropspot.endpoint import CHAMPION, DESIRED, MODEL_DEPLOYED, Deployment, champions_before, wanted_in
 from dropspot.errors import InvalidInputError
 from dropspot.evaluation_record import EvaluationRecord
@@ -31,6 +33,14 @@ def promote(target: Deployment, services: Services[Any], classes: Sequence[str],
     told = notice(f"The model of run {target.run.run_id} is in service at {services.settings.endpoint_name}")
     services.bus.put(MODEL_DEPLOYED, {"run_id": target.run.run_id, "dataset": target.dataset, "notice": told})
     documents.write(store, CHAMPION, champion)  # last: without it, the next pass does all of this again
+
+
+def note_return(services: Services[Any], asked_at: datetime | None) -> None:
+    """Write down since when the champion is in service where it came back: another model has answered in between."""
+    champion = documents.read(services.store, CHAMPION)
+    if asked_at and documents.timestamp(asked_at) > champion["in_service_since"]:
+        since = documents.timestamp(services.now())
+        documents.write(services.store, CHAMPION, champion | {"in_service_since": since})
 
 
 def tidy(situation: Situation, services: Services[Any]) -> None:
@@ -65,11 +75,20 @@ def clean_up(champion: Deployment, kept: Sequence[Run], situation: Situation, se
     needed = {champion.run, *kept, *waiting}
     for name in superfluous(configs, {run.endpoint_config for run in needed}):
         if run := owner_of(app, name, "config"):
+            record_overtaken(services, run, wanted[0] if wanted else champion)
             hosting.delete_endpoint_config(name)
             services.alarms.delete(alarm_names(run))
     for name in superfluous(models, {run.model for run in needed | evaluated}):
         if owner_of(app, name, "model"):
             hosting.delete_model(name)
+
+
+def record_overtaken(services: Services[Any], run: Run, by: Deployment) -> None:
+    """Write down that a run on its way into service won't get there, where its deployment has no other end."""
+    names = set(services.store.children(run.key("")))
+    if RunStatus.of(names).state == "deploying":
+        document = {"by": by.run.run_id, "message": overtaken_by(by), "at": documents.timestamp(services.now())}
+        documents.write(services.store, run.key("overtaken.json"), document)
 
 
 def owner_of(app: str, name: str, kind: str) -> Run | None:

@@ -61,9 +61,14 @@ def objection_to(candidate: Deployment, placed: tuple[Deployment, ...]) -> Objec
     first = placed[0]
     if first == candidate:
         return None
-    what = "a rollback to it was requested" if first.requested_at else "its run began"
-    message = f"not deployed: {first.run.run_id} is wanted in service, {what} later"
+    message = overtaken_by(first)
     return Objection(message if candidate not in placed else f"{message}; this one stands in should it fail")
+
+
+def overtaken_by(first: Deployment) -> str:
+    """Return why another one than the first isn't in service."""
+    what = "a rollback to it was requested" if first.requested_at else "its run began"
+    return f"not deployed: {first.run.run_id} is wanted in service, {what} later"
 
 
 def target_of(

@@ -7,11 +7,15 @@ decided when it begins, so that the outcome can be told without asking the pipel
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from road import Road
 
+from dropspot import documents
 from dropspot.answering import attributes_of
+from dropspot.desired import deployment_failed, target_of
+from dropspot.endpoint import CHAMPION, DESIRED, Deployment, wanted_in
 from dropspot.ports import JobKind
 from dropspot.runs import Run, RunStatus
 
@@ -203,13 +207,15 @@ class World:
             assert self.choices.setdefault(request, chosen) == chosen
 
     def check_intake(self) -> None:
-        """Images come in exactly while something answers that hasn't failed, from the first champion on."""
+        """Images come in exactly while what answers is the champion or becomes it, from the first champion on."""
         endpoint = self.road.world.hosting.endpoints.get(ENDPOINT)
-        champion = self.road.store.head("endpoint/champion.json")
+        champion = documents.read_or_none(self.road.store, CHAMPION)
         answers = endpoint is not None and endpoint.status in ANSWERING and champion is not None
-        if answers and endpoint:
-            run = Run.from_name("dropspot", endpoint.config)
-            answers = self.road.store.head(run.key("failure.json")) is None
+        if answers and endpoint and champion:
+            present = Deployment.from_document("dropspot", champion)
+            wanted = wanted_in("dropspot", documents.read_or_none(self.road.store, DESIRED))
+            target = target_of(wanted, present, partial(deployment_failed, self.road.store))
+            answers = endpoint.config in {good.run.endpoint_config for good in (present, target) if good}
         assert self.road.world.intake.is_open("mapping") == answers
 
     # ---- rest --------------------------------------------------------------------------------------------------------
