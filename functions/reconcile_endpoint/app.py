@@ -43,8 +43,9 @@ def reconcile(services: Services[Settings]) -> None:
     if trouble := objection or outcome.trouble:
         logger.error("Endpoint held back", action=action.value, run_id=run_id, reason=trouble)
         metrics.add_metric("ChangesRefused", MetricUnit.Count, 1)
-    # That something was asked for disproves no trouble: only the endpoint as it should be does.
-    if trouble or (action is Action.PROMOTE and not outcome.failure):
+    # That something was asked for disproves no trouble: only that it is as it should be does.
+    is_as_wanted = action is Action.PROMOTE or (action is Action.WAIT and target is None)
+    if trouble or (is_as_wanted and not outcome.failure):
         tell(services, trouble)
     if outcome.failure:
         logger.error("Deployment failed", run_id=run_id, step="deploy", reason=outcome.failure)

@@ -23,7 +23,7 @@ def tell(services: Services[Any], trouble: str) -> None:
     if same_each_time(sentence) == same_each_time(told):
         return
     if sentence:
-        services.bus.put(ENDPOINT_STUCK, {"notice": notice(f"The endpoint stays as it is: {sentence}")})
+        services.bus.put(ENDPOINT_STUCK, {"notice": notice(f"The endpoint is not what it should be: {sentence}")})
     document = {"message": sentence, "at": documents.timestamp(services.now())}
     documents.write(services.store, STUCK, document)  # last: a crash in between repeats the notification
 

@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     except (InvalidInputError, NotFoundError) as error:
         logger.error("Rollback refused", cause=command.cause, reason=str(error))
         metrics.add_metric("RollbacksRefused", MetricUnit.Count, 1)
-        told = notice(f"The endpoint stays as it is: {error}")
+        told = notice(f"Nothing changes: {error}")
         services.bus.put(ROLLBACK_FAILED, {"run_id": str(command.run_id or "")[:80], "notice": told})
         return
     services.bus.put(ENDPOINT_DESIRED, {"run_id": run.run_id})

@@ -73,7 +73,7 @@ def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back()
     assert road.world.hosting.endpoints == {}
     assert not road.world.bus.of("Run Failed")
     [told] = road.world.bus.of("Endpoint Stuck")
-    assert told["notice"].startswith("The endpoint stays as it is: the stack's parameters can't be: canary needs two")
+    assert told["notice"].startswith("The endpoint is not what it should be: the stack's parameters can't be: canary")
     road.changes = {}
     road.reconcile()
     road.come_up()
@@ -87,6 +87,16 @@ def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back()
     road.changes = {"guardrails": IMPOSSIBLE}
     road.reconcile()
     assert len(road.world.bus.of("Endpoint Stuck")) == 2  # they were right in between
+
+
+def test_a_mistake_made_again_while_nothing_is_wanted_is_told_of_again(road: Road) -> None:
+    for episode in (1, 2):
+        road.changes = {"guardrails": IMPOSSIBLE}
+        for _ in range(2):
+            road.reconcile()
+        assert len(road.world.bus.of("Endpoint Stuck")) == episode
+        road.changes = {}
+        road.reconcile()
 
 
 def test_a_champion_that_does_not_come_up_is_told_of_once_and_tried_again(road: Road) -> None:
