@@ -166,6 +166,7 @@ def fail(services: Services[Settings], target: Deployment, reason: str) -> Outco
         attempt = attempt_at(services.store, target) | {
             "requested_at": target.requested_at,
             "failed": one_sentence(reason),
+            "failed_at": documents.timestamp(services.now()),
         }
         documents.write(services.store, target.run.key("deploy.json"), attempt)
     else:

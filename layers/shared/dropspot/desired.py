@@ -97,6 +97,15 @@ def deployment_failed(store: ObjectStore, candidate: Deployment) -> bool:
     return "failed" in attempt_at(store, candidate)
 
 
+def had_failed(store: ObjectStore, candidate: Deployment, moment: str) -> bool:
+    """Tell whether that was so at a moment already (ISO 8601, to the second)."""
+    failure = documents.read_or_none(store, candidate.run.key("failure.json"))
+    if failure and failure.get("at", "") <= moment:
+        return True
+    attempt = attempt_at(store, candidate)
+    return "failed" in attempt and attempt.get("failed_at", "") <= moment
+
+
 def _document(placed: tuple[Deployment, ...], cause: str) -> dict[str, Any]:
     first, *others = placed
     return first.document | {"cause": cause, "behind": [wanted.document for wanted in others]}

@@ -200,6 +200,38 @@ def test_a_rollback_during_a_deployment_leads_to_the_model_before_it(
     assert settled(road) == three[1].run_id
 
 
+@pytest.mark.parametrize("comes_late", [False, True])
+def test_a_rollback_requested_before_a_deployment_failed_means_the_same_whenever_it_comes(
+    road: Road, three: list[Run], comes_late: bool
+) -> None:
+    road.judge(retrained(road, 7))
+    road.reconcile()
+    road.world.clock.advance(10)
+    requested_at = road.now
+    if not comes_late:
+        road.roll_back(requested_at=requested_at)
+    road.world.clock.advance(60)
+    road.come_up(config=three[2].endpoint_config, reason="alarm")
+    road.reconcile()
+    if comes_late:
+        road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[2].run_id
+
+
+def test_a_rollback_requested_before_a_rollback_failed_means_the_same_when_it_comes_late(
+    road: Road, three: list[Run]
+) -> None:
+    road.roll_back()
+    road.reconcile()
+    road.world.clock.advance(10)
+    requested_at = road.now
+    road.world.clock.advance(60)
+    road.come_up(config=three[2].endpoint_config, reason="alarm")
+    road.reconcile()
+    road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[0].run_id
+
+
 def test_a_rollback_during_a_rollback_leads_further_back(road: Road, three: list[Run]) -> None:
     road.roll_back()
     road.reconcile()
