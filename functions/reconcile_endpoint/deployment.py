@@ -1,6 +1,6 @@
 """Looking at the endpoint's situation, and acting on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -83,11 +83,11 @@ class Outcome:
 
 def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
     """Do it."""
-    name, target = services.settings.endpoint_name, situation.target
+    target = situation.target
     if action is Action.DELETE and situation.endpoint:
         failure = blame(situation, situation.endpoint, services)
-        services.hosting.delete_endpoint(name)
-        return Outcome(changed=True, failure=failure, trouble="" if failure else breakdown(situation))
+        done = take_down(situation.endpoint, services)
+        return replace(done, failure=failure, trouble=done.trouble or ("" if failure else breakdown(situation)))
     if target is None or action is Action.WAIT:
         return Outcome(changed=False)
     if action is Action.REPLACE:
@@ -134,10 +134,19 @@ def remove(situation: Situation, services: Services[Settings]) -> Outcome:
     endpoint, settings = situation.endpoint, services.settings
     if endpoint is None or services.intake.is_open(settings.image_mapping_id):
         return Outcome(changed=False)  # the end of this pass closes it
-    if endpoint.is_asynchronous:
-        stop_scaling(services, endpoint)
-        services.alarms.delete([asleep_alarm(settings.app_name)])
-    services.hosting.delete_endpoint(settings.endpoint_name)
+    return take_down(endpoint, services)
+
+
+def take_down(endpoint: Endpoint, services: Services[Settings]) -> Outcome:
+    """Delete the endpoint and what makes it scale; a refusal is met again with each pass."""
+    settings = services.settings
+    try:
+        if endpoint.is_asynchronous:
+            stop_scaling(services, endpoint)
+            services.alarms.delete([asleep_alarm(settings.app_name)])
+        services.hosting.delete_endpoint(settings.endpoint_name)
+    except InvalidInputError as error:
+        return Outcome(changed=False, trouble=str(error))
     return Outcome(changed=True)
 
 
@@ -196,9 +205,9 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
         else:
             services.hosting.create_endpoint(request | {"Tags": tags(target.run, target.dataset)})
     except (InvalidInputError, NotFoundError) as error:
-        # Refused, or files of the run are gone: for good, unless the endpoint was on its way already when we asked.
+        # Refused, or files of the run are gone: for good, unless the endpoint isn't any more as it was when we looked.
         present = services.hosting.endpoint(name)
-        if present is not None and present.status != "InService":
+        if (endpoint and present is None) or (present and present.status != "InService"):
             withdraw(services, target)
             return Outcome(changed=False)
         if situation.is_champion(target):

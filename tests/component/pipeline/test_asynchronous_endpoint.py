@@ -115,6 +115,37 @@ def test_an_endpoint_of_the_other_mode_is_made_anew_while_images_wait(topic: str
     assert not road.world.bus.of("Run Failed")
 
 
+def test_an_endpoint_that_failed_leaves_nothing_of_its_scaling_in_the_other_mode() -> None:
+    road = Road(inference_topic=TOPIC)
+    road.deploy(begun(road))
+    road.reconcile()
+    assert road.world.scaling.targets
+    road.changes = {}
+    road.come_up("Failed", reason="no capacity")
+    road.reconcile()
+    assert road.world.hosting.endpoints == {}
+    assert road.world.scaling.targets == {}
+    assert road.world.alarms.requests == {}
+
+
+def test_a_deletion_that_is_refused_is_told_of_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(inference_topic=TOPIC)
+    road.deploy(begun(road))
+    road.changes = {}
+
+    def refused(name: str) -> None:
+        raise InvalidInputError(f"SageMaker refused delete_endpoint: Cannot delete in-progress endpoint {name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(road.world.hosting, "delete_endpoint", refused)
+        for _ in range(3):
+            road.reconcile()
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert "refused delete_endpoint" in told["notice"]
+    road.reconcile()
+    assert road.world.hosting.endpoints == {}
+
+
 def test_a_candidate_takes_the_place_of_a_champion_of_the_other_mode() -> None:
     road = Road()
     road.deploy(begun(road))

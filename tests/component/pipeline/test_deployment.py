@@ -348,3 +348,20 @@ def test_an_update_that_was_not_accepted_does_not_count_as_having_come_back(
         road.come_up()
     road.reconcile()
     assert road.store.json("endpoint/champion.json")["run_id"] == second.run_id
+
+
+def test_an_endpoint_that_vanishes_while_it_is_asked_fails_nobody(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = successor(road)
+    hosting = road.world.hosting
+
+    def vanished(request: Any) -> None:
+        hosting.delete_endpoint(ENDPOINT)
+        raise InvalidInputError("SageMaker refused update_endpoint: Could not find endpoint")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosting, "update_endpoint", vanished)
+        road.reconcile()
+    road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert state(road, second) == "deployed"
