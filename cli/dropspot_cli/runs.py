@@ -66,6 +66,7 @@ def _summary(store: ObjectStore, run_id: str) -> RunSummary:
     who = identity(store, run_id)
     approval = (documents.read_or_none(store, f"{prefix}approval.json") if "approval.json" in names else None) or {}
     failure = (documents.read_or_none(store, f"{prefix}failure.json") if "failure.json" in names else None) or {}
+    overtaken = (documents.read_or_none(store, f"{prefix}overtaken.json") if "overtaken.json" in names else None) or {}
     verdict = (documents.read_or_none(store, f"{prefix}verdict.json") if "verdict.json" in names else None) or {}
     return RunSummary(
         run_id=run_id,
@@ -74,7 +75,7 @@ def _summary(store: ObjectStore, run_id: str) -> RunSummary:
         state=_state(status.state, verdict, approval),
         step=status.step,
         map50=verdict.get("map50"),
-        note=failure.get("message") or _note(run_id, status.state, verdict, approval),
+        note=failure.get("message") or overtaken.get("message") or _note(run_id, status.state, verdict, approval),
     )
 
 

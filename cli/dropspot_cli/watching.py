@@ -130,8 +130,8 @@ class Watcher:
             self._line("[yellow]•[/]", "deploy", None, f"waits for approval: {decide}")
         elif now.is_kept_out:
             verdict = now.verdict or {}
-            approval = now.documents.get("approval", {})
-            rule = str(approval.get("objection") or verdict.get("rule", ""))
+            approval, overtaken = (now.documents.get(name, {}) for name in ("approval", "overtaken"))
+            rule = str(overtaken.get("message") or approval.get("objection") or verdict.get("rule", ""))
             status = verdict.get("status")
             if approval.get("status") == REJECTED:
                 status, rule = "rejected", str(approval.get("note") or "in the model registry")

@@ -16,8 +16,9 @@ from gate import PASSED
 def apply_approval(arn: str, services: Services[Any]) -> str | None:
     """Do what the version's approval says; return it, None where nothing is to be done.
 
-    Nothing is, where it waits for approval still, where this was done before, and where it was approved before: a model
-    that went into service is taken out by a rollback. InvalidInputError: the version names no run of ours.
+    Nothing is, where it waits for approval still, where the gate hasn't left its verdict yet, where this was done
+    before, and where it was approved before: a model that went into service is taken out by a rollback.
+    InvalidInputError: the version names no run of ours.
     """
     store = services.store
     package = services.registry.package(arn)
@@ -26,6 +27,8 @@ def apply_approval(arn: str, services: Services[Any]) -> str | None:
     if package.approval == PENDING or earlier in {APPROVED, package.approval}:
         return None
     candidate = candidate_of(services, run)
+    if is_being_judged(store, run):
+        return None
     objection = None
     if package.approval == APPROVED:
         objection = objection_of_run(store, run) or put_into_service(services, candidate, "approved")
@@ -36,6 +39,11 @@ def apply_approval(arn: str, services: Services[Any]) -> str | None:
         services.bus.put(MODEL_REFUSED, {"run_id": run.run_id, "dataset": candidate.dataset, "notice": told})
     record_approval(services, run, package.approval, package.note, objection)
     return package.approval
+
+
+def is_being_judged(store: ObjectStore, run: Run) -> bool:
+    """Tell whether the gate is at it still: then it is its own approval, or a decision that resume_runs finds."""
+    return all(store.head(run.key(ended)) is None for ended in ("verdict.json", "failure.json"))
 
 
 def objection_of_run(store: ObjectStore, run: Run) -> Objection | None:

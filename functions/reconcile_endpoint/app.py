@@ -11,6 +11,7 @@ from deployment import Outcome, Settings, act, observe
 from dropspot.errors import TransientError
 from dropspot.services import Services, aws_services
 from dropspot.settled import note
+from promotion import tidy
 from telling import tell
 
 logger, metrics = Logger(), Metrics()
@@ -28,6 +29,10 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
         champion = situation.champion.run if situation.champion else None
         note(services.store, situation.endpoint, champion, services.now())
         keep_intake(takes_images(situation), services)
+    try:
+        tidy(situation, services)
+    except TransientError as error:
+        logger.warning("Clean-up put off", reason=str(error))  # the next pass, in a minute, tries again
 
 
 def reconcile(services: Services[Settings]) -> None:
@@ -41,7 +46,9 @@ def reconcile(services: Services[Settings]) -> None:
     if trouble := objection or outcome.trouble:
         logger.error("Endpoint held back", action=action.value, run_id=run_id, reason=trouble)
         metrics.add_metric("ChangesRefused", MetricUnit.Count, 1)
-    if trouble or action is not Action.WAIT:
+    # That something was asked for disproves no trouble: only that it is as it should be does.
+    is_as_wanted = action is Action.PROMOTE or (action is Action.WAIT and target is None)
+    if trouble or (is_as_wanted and not outcome.failure):
         tell(services, trouble)
     if outcome.failure:
         logger.error("Deployment failed", run_id=run_id, step="deploy", reason=outcome.failure)

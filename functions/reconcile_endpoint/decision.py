@@ -52,6 +52,14 @@ class Situation:
         return self.champion is not None and candidate.run == self.champion.run
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the champion is in service, and should be."""
+        endpoint, target = self.endpoint, self.target
+        if endpoint is None or target is None or not self.is_champion(target):
+            return False
+        return (endpoint.status, endpoint.config) == ("InService", target.run.endpoint_config)
+
+    @property
     def is_of_the_other_mode(self) -> bool:
         """Whether the endpoint answers in another way than images are asked about."""
         return self.endpoint is not None and self.endpoint.is_asynchronous != self.wants_asynchronous
@@ -84,18 +92,19 @@ def _towards(target: Deployment, endpoint: Endpoint, situation: Situation) -> Ac
 
 
 def takes_images(situation: Situation) -> bool:
-    """Tell whether the image queue should be open: once a model is in service, while something good answers.
+    """Tell whether the image queue should be open: from the first champion on, while what should serve answers.
 
-    An endpoint that is being replaced still answers, with the config that it had. A model whose deployment has failed
-    must not be asked, nor can one of the other inference mode be.
+    That is the champion, or the one that should take its place and has not failed. An endpoint that is being replaced
+    still answers, with the config that it had. A model that was called off while it came into service is nobody to
+    ask: it hasn't proven itself and won't. Nor can an endpoint of the other inference mode be asked.
     """
     endpoint = situation.endpoint
     if endpoint is None or situation.champion is None or not endpoint.answers:
         return False
     if situation.is_of_the_other_mode:
         return False
-    served = [found for found in situation.wanted if found.run.endpoint_config == endpoint.config]
-    return not any(map(situation.has_failed, served))
+    good = {situation.champion, situation.target}
+    return endpoint.config in {found.run.endpoint_config for found in good if found}
 
 
 def superfluous(configs: list[str], needed: set[str]) -> list[str]:

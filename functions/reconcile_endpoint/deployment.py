@@ -1,6 +1,6 @@
 """Looking at the endpoint's situation, and acting on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from dropspot.services import Services
 from dropspot.serving_requests import endpoint_config_request
 from dropspot.settings import Settings as BaseSettings
 from guardrails import Guardrails, check_key
-from promotion import promote
+from promotion import note_return, promote
 from scaling import keep_scaling, stop_scaling
 from smoke_test import SmokeTest, smoke_test
 
@@ -83,11 +83,11 @@ class Outcome:
 
 def act(action: Action, situation: Situation, services: Services[Settings]) -> Outcome:
     """Do it."""
-    name, target = services.settings.endpoint_name, situation.target
+    target = situation.target
     if action is Action.DELETE and situation.endpoint:
         failure = blame(situation, situation.endpoint, services)
-        services.hosting.delete_endpoint(name)
-        return Outcome(changed=True, failure=failure)
+        done = take_down(situation.endpoint, services)
+        return replace(done, failure=failure, trouble=done.trouble or ("" if failure else breakdown(situation)))
     if target is None or action is Action.WAIT:
         return Outcome(changed=False)
     if action is Action.REPLACE:
@@ -103,13 +103,14 @@ def act(action: Action, situation: Situation, services: Services[Settings]) -> O
 def take_over(target: Deployment, situation: Situation, services: Services[Settings]) -> Outcome:
     """Prove the target, which is in service, and record it as champion where it isn't yet."""
     if situation.is_champion(target):
+        note_return(services, situation.asked_at(target))
         return scale(situation, services)
     classes = classes_of(services, target)
     # An endpoint that may have no instance answers nobody who waits: there the evaluation's proof must do.
     proof = SmokeTest(0) if services.settings.inference_topic else smoke_test(services, target.run, classes)
     if proof.fault:
         return fail(services, target, proof.fault)
-    promote(target, situation, services, classes, proof.pictures)
+    promote(target, services, classes, proof.pictures)
     return Outcome(changed=True)
 
 
@@ -133,10 +134,19 @@ def remove(situation: Situation, services: Services[Settings]) -> Outcome:
     endpoint, settings = situation.endpoint, services.settings
     if endpoint is None or services.intake.is_open(settings.image_mapping_id):
         return Outcome(changed=False)  # the end of this pass closes it
-    if endpoint.is_asynchronous:
-        stop_scaling(services, endpoint)
-        services.alarms.delete([asleep_alarm(settings.app_name)])
-    services.hosting.delete_endpoint(settings.endpoint_name)
+    return take_down(endpoint, services)
+
+
+def take_down(endpoint: Endpoint, services: Services[Settings]) -> Outcome:
+    """Delete the endpoint and what makes it scale; a refusal is met again with each pass."""
+    settings = services.settings
+    try:
+        if endpoint.is_asynchronous:
+            stop_scaling(services, endpoint)
+            services.alarms.delete([asleep_alarm(settings.app_name)])
+        services.hosting.delete_endpoint(settings.endpoint_name)
+    except InvalidInputError as error:
+        return Outcome(changed=False, trouble=str(error))
     return Outcome(changed=True)
 
 
@@ -148,6 +158,15 @@ def blame(situation: Situation, endpoint: Endpoint, services: Services[Settings]
     return fail(services, target, endpoint.reason or f"the endpoint is {endpoint.status}").failure
 
 
+def breakdown(situation: Situation) -> str:
+    """Return what is to be told of an endpoint that broke and is made again, with nobody's deployment to blame."""
+    endpoint, target = situation.endpoint, situation.target
+    if endpoint is None or target is None:
+        return ""
+    reason = endpoint.reason or "no reason was given"
+    return f"it is {endpoint.status} and is made again for run {target.run.run_id}: {reason}"
+
+
 def fail(services: Services[Settings], target: Deployment, reason: str) -> Outcome:
     """Write down that the target's deployment has failed: its run has, or only this rollback to it."""
     if target.requested_at and services.store.head(target.run.key("champion.json")) is not None:
@@ -156,6 +175,7 @@ def fail(services: Services[Settings], target: Deployment, reason: str) -> Outco
         attempt = attempt_at(services.store, target) | {
             "requested_at": target.requested_at,
             "failed": one_sentence(reason),
+            "failed_at": documents.timestamp(services.now()),
         }
         documents.write(services.store, target.run.key("deploy.json"), attempt)
     else:
@@ -185,9 +205,9 @@ def serve(target: Deployment, situation: Situation, services: Services[Settings]
         else:
             services.hosting.create_endpoint(request | {"Tags": tags(target.run, target.dataset)})
     except (InvalidInputError, NotFoundError) as error:
-        # Refused, or files of the run are gone: for good, unless the endpoint was on its way already when we asked.
+        # Refused, or files of the run are gone: for good, unless the endpoint isn't any more as it was when we looked.
         present = services.hosting.endpoint(name)
-        if present is not None and present.status != "InService":
+        if (endpoint and present is None) or (present and present.status != "InService"):
             withdraw(services, target)
             return Outcome(changed=False)
         if situation.is_champion(target):

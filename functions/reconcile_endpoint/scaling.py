@@ -38,7 +38,8 @@ def keep_scaling(services: Services[Any], endpoint: Endpoint) -> bool:
 
 def stop_scaling(services: Services[Any], endpoint: Endpoint) -> None:
     """Let the variant go: one that is a target of scaling can't be replaced."""
-    services.scaling.deregister(resource_id(services.settings.endpoint_name, endpoint.variant))
+    if endpoint.variant:  # one that failed while it was made may have none
+        services.scaling.deregister(resource_id(services.settings.endpoint_name, endpoint.variant))
 
 
 def target_request(endpoint: str, variant: str, most: int) -> Request:

@@ -30,16 +30,16 @@ def handler(event: dict[str, Any], context: LambdaContext, services: Services[Se
     services = services or aws_services(Settings)
     command = RollbackCommand.from_event(event)
     try:
-        request = f"{command.cause} of {command.requested_at}"
-        run = requested_run(services.store, services.settings.app_name, command.run_id, request)
-        restored = restoration_of(services.store, run, command.requested_at)
+        app, at = services.settings.app_name, command.requested_at
+        run = requested_run(services.store, app, command.run_id, command.cause, at)
+        restored = restoration_of(services.store, run, at)
         objection = want(services.store, restored, services.settings.served_dataset, f"rollback {command.cause}")
         if objection:
             raise InvalidInputError(f"roll back to {run.run_id}: {objection.message}")
     except (InvalidInputError, NotFoundError) as error:
         logger.error("Rollback refused", cause=command.cause, reason=str(error))
         metrics.add_metric("RollbacksRefused", MetricUnit.Count, 1)
-        told = notice(f"The endpoint stays as it is: {error}")
+        told = notice(f"Nothing changes: {error}")
         services.bus.put(ROLLBACK_FAILED, {"run_id": str(command.run_id or "")[:80], "notice": told})
         return
     services.bus.put(ENDPOINT_DESIRED, {"run_id": run.run_id})

@@ -61,9 +61,14 @@ def objection_to(candidate: Deployment, placed: tuple[Deployment, ...]) -> Objec
     first = placed[0]
     if first == candidate:
         return None
-    what = "a rollback to it was requested" if first.requested_at else "its run began"
-    message = f"not deployed: {first.run.run_id} is wanted in service, {what} later"
+    message = overtaken_by(first)
     return Objection(message if candidate not in placed else f"{message}; this one stands in should it fail")
+
+
+def overtaken_by(first: Deployment) -> str:
+    """Return why another one than the first isn't in service."""
+    what = "a rollback to it was requested" if first.requested_at else "its run began"
+    return f"not deployed: {first.run.run_id} is wanted in service, {what} later"
 
 
 def target_of(
@@ -90,6 +95,15 @@ def deployment_failed(store: ObjectStore, candidate: Deployment) -> bool:
     if store.head(candidate.run.key("failure.json")) is not None:
         return True
     return "failed" in attempt_at(store, candidate)
+
+
+def had_failed(store: ObjectStore, candidate: Deployment, moment: str) -> bool:
+    """Tell whether that was so at a moment already (ISO 8601, to the second)."""
+    failure = documents.read_or_none(store, candidate.run.key("failure.json"))
+    if failure and failure.get("at", "") <= moment:
+        return True
+    attempt = attempt_at(store, candidate)
+    return "failed" in attempt and attempt.get("failed_at", "") <= moment
 
 
 def _document(placed: tuple[Deployment, ...], cause: str) -> dict[str, Any]:

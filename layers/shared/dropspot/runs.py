@@ -98,6 +98,10 @@ class Run:
         return f"{PREFIX}{self.run_id}/{'/'.join(parts)}"
 
 
+# How a run has ended, by the document that says so; the first that is there decides.
+_ENDS = {"failure": "failed", "superseded": "superseded", "champion": "deployed", "overtaken": "overtaken"}
+
+
 @dataclass(frozen=True, slots=True)
 class RunStatus:
     """Where a run stands, read from the documents that it has left behind."""
@@ -112,12 +116,9 @@ class RunStatus:
         step = next(
             (s for s in ("champion", "deploy", "verdict", "eval", "train", "prep") if f"{s}.json" in names), "prep"
         )
-        if "failure.json" in names:
-            return cls("failed", step)
-        if "superseded.json" in names:
-            return cls("superseded", step)
-        if "champion.json" in names:
-            return cls("deployed", step)
+        for document, state in _ENDS.items():
+            if f"{document}.json" in names:
+                return cls(state, step)
         if "verdict.json" in names and "package.json" in names and "approval.json" not in names:
             return cls("awaiting_approval", step)
         if "verdict.json" in names:

@@ -24,6 +24,7 @@ class Endpoints:
     def __init__(self, site: Site, records: Records, clients: Clients) -> None:
         self._site, self._records, self._clients = site, records, clients
         self._live: dict[str, Endpoint] = {}
+        self.on_deleted: list[Callable[[str], None]] = []  # told the name of each endpoint that is gone
 
     def create_config(self, request: Record) -> Record:
         """CreateEndpointConfig: every variant's model must exist."""
@@ -118,6 +119,8 @@ class Endpoints:
         def forget() -> None:
             with self._records.lock:
                 del self._records.endpoints[name], self._live[name]
+            for tell in self.on_deleted:
+                tell(name)
 
         endpoint.change(endpoint.take_down, forget)
         return {}

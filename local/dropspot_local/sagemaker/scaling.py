@@ -36,6 +36,7 @@ class Scaling:
         self._lock = threading.Lock()
         self._targets: dict[str, Record] = {}
         self._policies: dict[tuple[str, str], Record] = {}
+        endpoints.on_deleted.append(self._forget)
         self._operations: dict[str, Callable[[Record], Record]] = {
             "RegisterScalableTarget": self._register,
             "DescribeScalableTargets": self._describe_targets,
@@ -91,6 +92,13 @@ class Scaling:
         self._policies = {key: one for key, one in self._policies.items() if key[0] != request["ResourceId"]}
         self._tell(request["ResourceId"])
         return {}
+
+    def _forget(self, endpoint: str) -> None:
+        """Let the targets go of an endpoint that was deleted, as the service does."""
+        prefix = f"endpoint/{endpoint}/"
+        with self._lock:
+            self._targets = {key: one for key, one in self._targets.items() if not key.startswith(prefix)}
+            self._policies = {key: one for key, one in self._policies.items() if not key[0].startswith(prefix)}
 
     def _put_policy(self, request: Record) -> Record:
         resource, name = request["ResourceId"], request["PolicyName"]

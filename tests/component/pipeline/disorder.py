@@ -6,13 +6,20 @@ decided when it begins, so that the outcome can be told without asking the pipel
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from road import Road
 
+from dropspot import documents
 from dropspot.answering import attributes_of
+from dropspot.desired import deployment_failed, target_of
+from dropspot.endpoint import CHAMPION, DESIRED, Deployment, wanted_in
+from dropspot.errors import InvalidInputError
 from dropspot.ports import JobKind
+from dropspot.rollback import run_to_restore
 from dropspot.runs import Run, RunStatus
 
 ENDPOINT = "dropspot-endpoint"
@@ -63,6 +70,7 @@ class World:
     fates: dict[str, Fate] = field(default_factory=dict)
     rollbacks: list[tuple[str, bool, str]] = field(default_factory=list)  # in the order of desired.json
     choices: dict[str, tuple[str, bool, str]] = field(default_factory=dict)  # the same, of those that named no run
+    meant: dict[str, tuple[list[Deployment], str]] = field(default_factory=dict)  # by those, when they were requested
     started: Counter[str] = field(default_factory=Counter)
     past: list[Event] = field(default_factory=list)
     verdicts: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +122,16 @@ class World:
         self.pool.append(Event("restore_model", event, is_request=True))
         if run:
             self.rollbacks.append((self.now, True, run.run_id))
+        else:
+            self.meant[f"rollback-{self.requests} of {self.now}"] = self.meaning(self.now)
+
+    def meaning(self, requested_at: str) -> tuple[list[Deployment], str]:
+        """Return the candidates of that moment, as far as is known, and the run that a rollback would lead to."""
+        wanted = wanted_in("dropspot", documents.read_or_none(self.road.store, DESIRED))
+        run_id = ""
+        with suppress(InvalidInputError):
+            run_id = run_to_restore(self.road.store, "dropspot", requested_at=requested_at).run_id
+        return [found for found in wanted if found.order[0] <= requested_at], run_id
 
     # ---- what SageMaker does -----------------------------------------------------------------------------------------
 
@@ -200,16 +218,21 @@ class World:
         written = [self.road.store.json(key) for key in self.road.store.keys("endpoint/rollbacks/")]
         for choice in (choice for choice in written if choice["request"] == request):
             chosen = (event["requested_at"], True, choice["run_id"])
+            wanted, meant = self.meant[request]
+            if wanted == self.meaning(event["requested_at"])[0]:  # no candidate of then has come to light since
+                assert choice["run_id"] == meant or not meant
             assert self.choices.setdefault(request, chosen) == chosen
 
     def check_intake(self) -> None:
-        """Images come in exactly while something answers that hasn't failed, from the first champion on."""
+        """Images come in exactly while what answers is the champion or becomes it, from the first champion on."""
         endpoint = self.road.world.hosting.endpoints.get(ENDPOINT)
-        champion = self.road.store.head("endpoint/champion.json")
+        champion = documents.read_or_none(self.road.store, CHAMPION)
         answers = endpoint is not None and endpoint.status in ANSWERING and champion is not None
-        if answers and endpoint:
-            run = Run.from_name("dropspot", endpoint.config)
-            answers = self.road.store.head(run.key("failure.json")) is None
+        if answers and endpoint and champion:
+            present = Deployment.from_document("dropspot", champion)
+            wanted = wanted_in("dropspot", documents.read_or_none(self.road.store, DESIRED))
+            target = target_of(wanted, present, partial(deployment_failed, self.road.store))
+            answers = endpoint.config in {good.run.endpoint_config for good in (present, target) if good}
         assert self.road.world.intake.is_open("mapping") == answers
 
     # ---- rest --------------------------------------------------------------------------------------------------------

@@ -127,6 +127,27 @@ def test_an_approval_that_comes_after_a_later_run_s_is_recorded_with_what_stands
     assert told["notice"] == f"The model of run {early.run_id} was approved and doesn't go into service: {objection}"
 
 
+def test_the_gate_s_own_approval_of_an_overtaken_run_is_no_approval_without_effect(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = begun(road)
+    road.world.clock.advance(100)
+    road.retrain("event-1", {"dataset": "pets"})
+    late = road.runs[-1]
+    road.judge(late)
+    register = road.world.registry.register
+
+    def told_of_at_once(request: Any) -> str:
+        arn = register(request)
+        apply(road, arn)
+        return arn
+
+    monkeypatch.setattr(road.world.registry, "register", told_of_at_once)
+    road.judge(early)
+    assert late.run_id in road.store.json(early.key("approval.json"))["objection"]
+    assert road.world.bus.of("Model Refused") == []
+
+
 def test_an_approval_of_a_failed_run_is_told_to_have_no_effect(manual: Road) -> None:
     run, package = waiting(manual)
     manual.store.put_json(run.key("failure.json"), {"message": "the endpoint went back to the model before"})

@@ -1,6 +1,7 @@
 """The endpoint in asynchronous mode: what its config says, and how it scales."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from road import Road, begun, state
@@ -71,7 +72,8 @@ class Refusing(MemoryScaling):
     """A service that lets nobody register."""
 
     def register(self, target: Request) -> None:
-        raise InvalidInputError("Application Auto Scaling refused to register: no such role")
+        details = f"Service: AmazonCloudWatch; Status Code: 400; Error Code: AccessDenied; Request ID: {uuid4()}"
+        raise InvalidInputError(f"Application Auto Scaling refused to register: no such role ({details}; Proxy: null)")
 
 
 def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +84,7 @@ def test_scaling_that_is_refused_is_said_and_tried_again(road: Road, capsys: pyt
         road.reconcile()
     assert '"ChangesRefused"' in capsys.readouterr().out
     [told] = road.world.bus.of("Endpoint Stuck")
-    assert told["notice"].endswith("Application Auto Scaling refused to register: no such role")
+    assert "Application Auto Scaling refused to register: no such role (Service" in told["notice"]
     assert road.store.head(run.key("failure.json")) is None
     road.world = allowed
     road.reconcile()
@@ -111,6 +113,37 @@ def test_an_endpoint_of_the_other_mode_is_made_anew_while_images_wait(topic: str
     assert road.world.intake.is_open("mapping")
     assert state(road, run) == "deployed"
     assert not road.world.bus.of("Run Failed")
+
+
+def test_an_endpoint_that_failed_leaves_nothing_of_its_scaling_in_the_other_mode() -> None:
+    road = Road(inference_topic=TOPIC)
+    road.deploy(begun(road))
+    road.reconcile()
+    assert road.world.scaling.targets
+    road.changes = {}
+    road.come_up("Failed", reason="no capacity")
+    road.reconcile()
+    assert road.world.hosting.endpoints == {}
+    assert road.world.scaling.targets == {}
+    assert road.world.alarms.requests == {}
+
+
+def test_a_deletion_that_is_refused_is_told_of_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    road = Road(inference_topic=TOPIC)
+    road.deploy(begun(road))
+    road.changes = {}
+
+    def refused(name: str) -> None:
+        raise InvalidInputError(f"SageMaker refused delete_endpoint: Cannot delete in-progress endpoint {name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(road.world.hosting, "delete_endpoint", refused)
+        for _ in range(3):
+            road.reconcile()
+    [told] = road.world.bus.of("Endpoint Stuck")
+    assert "refused delete_endpoint" in told["notice"]
+    road.reconcile()
+    assert road.world.hosting.endpoints == {}
 
 
 def test_a_candidate_takes_the_place_of_a_champion_of_the_other_mode() -> None:

@@ -73,7 +73,7 @@ def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back()
     assert road.world.hosting.endpoints == {}
     assert not road.world.bus.of("Run Failed")
     [told] = road.world.bus.of("Endpoint Stuck")
-    assert told["notice"].startswith("The endpoint stays as it is: the stack's parameters can't be: canary needs two")
+    assert told["notice"].startswith("The endpoint is not what it should be: the stack's parameters can't be: canary")
     road.changes = {}
     road.reconcile()
     road.come_up()
@@ -82,7 +82,38 @@ def test_parameters_that_cannot_be_are_told_once_and_hold_only_the_change_back()
     road.reconcile()
     assert road.store.json("endpoint/champion.json")["run_id"] == road.runs[0].run_id
     assert road.world.intake.is_open("mapping")
+    road.changes = {}
+    road.reconcile()
+    road.changes = {"guardrails": IMPOSSIBLE}
+    road.reconcile()
     assert len(road.world.bus.of("Endpoint Stuck")) == 2  # they were right in between
+
+
+def test_a_mistake_made_again_while_nothing_is_wanted_is_told_of_again(road: Road) -> None:
+    for episode in (1, 2):
+        road.changes = {"guardrails": IMPOSSIBLE}
+        for _ in range(2):
+            road.reconcile()
+        assert len(road.world.bus.of("Endpoint Stuck")) == episode
+        road.changes = {}
+        road.reconcile()
+
+
+def test_a_champion_that_does_not_come_up_is_told_of_once_and_tried_again(road: Road) -> None:
+    road.deploy(begun(road))
+    for episode in (1, 2):
+        for _ in range(3):
+            road.come_up("Failed", reason="the container didn't answer a ping")
+            road.reconcile()
+            assert road.world.hosting.endpoints == {}
+            road.reconcile()
+        told = road.world.bus.of("Endpoint Stuck")
+        assert len(told) == episode
+        assert told[-1]["notice"].endswith("the container didn't answer a ping")
+        road.come_up()
+        road.reconcile()
+        assert road.store.json("endpoint/stuck.json")["message"] == ""
+    assert not road.world.bus.of("Run Failed")
 
 
 def test_a_model_whose_files_are_gone_fails_and_the_passes_go_on(road: Road) -> None:
@@ -214,6 +245,38 @@ def test_configs_models_and_alarms_of_those_who_won_t_come_back_go(road: Road) -
     assert set(road.world.alarms.requests) == {run.name(name) for run in kept for name in ("errors", "latency")}
 
 
+@pytest.mark.parametrize("error", [TransientError("list_models: ThrottlingException"), ConnectionError("no answer")])
+def test_a_clean_up_that_fails_keeps_no_model_out_and_is_tried_again(
+    road: Road, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begun(road)
+    road.judge(first)
+    road.reconcile()
+    road.come_up()
+    hosting = road.world.hosting
+    hosting.models["dropspot-pets-0123456789-model"] = {}  # of a run that nobody goes back to
+
+    def failing(prefix: str) -> list[str]:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosting, "model_names", failing)
+        for _ in range(3):
+            with suppress(ConnectionError):
+                road.reconcile()
+        assert road.store.json("endpoint/champion.json")["run_id"] == first.run_id
+        assert road.world.intake.is_open("mapping")
+        assert len(road.world.bus.of("Model Deployed")) == 1
+    road.reconcile()
+    assert set(hosting.models) == {first.model}
+
+
+def test_nothing_is_listed_where_nothing_has_changed(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    road.deploy(begun(road))
+    monkeypatch.delattr(type(road.world.hosting), "model_names")
+    road.reconcile()
+
+
 def test_models_of_refused_and_failed_runs_go_and_those_under_evaluation_stay(road: Road) -> None:
     hosting = road.world.hosting
     hosting.models["dropspot-experiment"] = hosting.models["dropspot-pets-0123456789-train"] = {}  # somebody else's
@@ -234,7 +297,8 @@ def test_models_of_refused_and_failed_runs_go_and_those_under_evaluation_stay(ro
     road.command("start_training", slow, "prep")
     road.train(slow)
     road.command("start_evaluation", slow, "train")
-    assert {refused.model, broken.model, slow.model} < set(hosting.models)
+    assert slow.model in hosting.models
+    assert not {refused.model, broken.model} & set(hosting.models)
     latest = [champion]
     for number in (2, 3):  # keep_configs is 1
         latest.append(successor(road, number))
@@ -284,3 +348,20 @@ def test_an_update_that_was_not_accepted_does_not_count_as_having_come_back(
         road.come_up()
     road.reconcile()
     assert road.store.json("endpoint/champion.json")["run_id"] == second.run_id
+
+
+def test_an_endpoint_that_vanishes_while_it_is_asked_fails_nobody(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = successor(road)
+    hosting = road.world.hosting
+
+    def vanished(request: Any) -> None:
+        hosting.delete_endpoint(ENDPOINT)
+        raise InvalidInputError("SageMaker refused update_endpoint: Could not find endpoint")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosting, "update_endpoint", vanished)
+        road.reconcile()
+    road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert state(road, second) == "deployed"

@@ -125,7 +125,7 @@ class Disorder(RuleBasedStateMachine):
         world, store = self.world, self.world.road.store
         world.settle()
         states = {run.run_id: world.status(run) for run in world.road.runs}
-        assert set(states.values()) <= {"failed", "judged", "deployed", "deploying"}, states
+        assert set(states.values()) <= {"failed", "judged", "deployed", "overtaken"}, states
         expected = world.expected_champion()
         champion = store.json("endpoint/champion.json")["run_id"] if store.head("endpoint/champion.json") else None
         assert champion == expected

@@ -149,6 +149,43 @@ def test_a_rollback_to_the_champion_calls_off_what_is_being_deployed(road: Road,
     assert settled(road) == three[2].run_id
 
 
+def test_a_model_that_is_called_off_gets_no_image_and_leaves_word(road: Road, three: list[Run]) -> None:
+    champion, since = three[2], road.store.json("endpoint/champion.json")["in_service_since"]
+    candidate = retrained(road, 7)
+    road.judge(candidate)
+    road.reconcile()
+    road.world.clock.advance(10)
+    road.roll_back()
+    road.reconcile()
+    assert road.world.intake.is_open("mapping")  # the champion still answers
+    road.world.clock.advance(60)
+    road.come_up()
+    road.reconcile()
+    assert not road.world.intake.is_open("mapping")
+    road.world.clock.advance(60)
+    came_back = road.now
+    assert settled(road) == champion.run_id
+    assert road.world.intake.is_open("mapping")
+    assert road.store.json("endpoint/champion.json")["in_service_since"] == came_back > since
+    assert state(road, candidate) == "overtaken"
+    said = road.store.json(candidate.key("overtaken.json"))["message"]
+    assert said == f"not deployed: {champion.run_id} is wanted in service, a rollback to it was requested later"
+    road.world.clock.advance(60)
+    road.reconcile()
+    assert road.store.json("endpoint/champion.json")["in_service_since"] == came_back
+
+
+def test_a_candidate_that_a_later_one_overtakes_on_its_way_leaves_word(road: Road, three: list[Run]) -> None:
+    earlier = retrained(road, 7)
+    road.judge(earlier)
+    road.reconcile()
+    later = retrained(road, 8)
+    road.judge(later)
+    assert settled(road) == later.run_id
+    assert state(road, earlier) == "overtaken"
+    assert "its run began later" in road.store.json(earlier.key("overtaken.json"))["message"]
+
+
 @pytest.mark.parametrize("is_champion_by_then", [False, True])
 def test_a_rollback_during_a_deployment_leads_to_the_model_before_it(
     road: Road, three: list[Run], is_champion_by_then: bool
@@ -198,6 +235,38 @@ def test_a_model_answers_alone_while_its_endpoint_is_only_scaled(road: Road, thr
         endpoints["dropspot-endpoint"] = replace(endpoints["dropspot-endpoint"], status=status)
         road.reconcile()
         assert Settled.read(road.store) == before
+
+
+@pytest.mark.parametrize("comes_late", [False, True])
+def test_a_rollback_requested_before_a_deployment_failed_means_the_same_whenever_it_comes(
+    road: Road, three: list[Run], comes_late: bool
+) -> None:
+    road.judge(retrained(road, 7))
+    road.reconcile()
+    road.world.clock.advance(10)
+    requested_at = road.now
+    if not comes_late:
+        road.roll_back(requested_at=requested_at)
+    road.world.clock.advance(60)
+    road.come_up(config=three[2].endpoint_config, reason="alarm")
+    road.reconcile()
+    if comes_late:
+        road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[2].run_id
+
+
+def test_a_rollback_requested_before_a_rollback_failed_means_the_same_when_it_comes_late(
+    road: Road, three: list[Run]
+) -> None:
+    road.roll_back()
+    road.reconcile()
+    road.world.clock.advance(10)
+    requested_at = road.now
+    road.world.clock.advance(60)
+    road.come_up(config=three[2].endpoint_config, reason="alarm")
+    road.reconcile()
+    road.roll_back(requested_at=requested_at)
+    assert settled(road) == three[0].run_id
 
 
 def test_a_rollback_during_a_rollback_leads_further_back(road: Road, three: list[Run]) -> None:

@@ -289,6 +289,27 @@ def test_a_variant_that_was_let_go_keeps_its_instances(aws, sleeper, told):
         aws["application-autoscaling"].deregister_scalable_target(**of)
 
 
+def test_an_endpoint_that_is_deleted_takes_its_target_with_it(aws, topic, model):
+    """DeleteEndpoint: what was there for the endpoint is freed, and one of the same name scales as a new one."""
+    name, made = aws.name("again"), config(aws, model, NotificationConfig={"SuccessTopic": topic})
+    scaling = aws["application-autoscaling"]
+    for _ in range(2):
+        aws.endpoint(name, made)
+        of = scaled(aws, name)
+        until(lambda: instances(aws, name) == 0)
+        aws["sagemaker"].delete_endpoint(EndpointName=name)
+        until(lambda: not aws["sagemaker"].list_endpoints(NameContains=name)["Endpoints"])
+        resource = of["ResourceId"]
+        until(lambda: not targets(scaling, resource))  # noqa: B023
+        policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=resource)
+        assert policies["ScalingPolicies"] == []
+
+
+def targets(scaling, resource: str) -> list[dict[str, Any]]:
+    found = scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource])
+    return list(found["ScalableTargets"])
+
+
 @pytest.mark.parametrize(
     ("stated", "said"),
     [

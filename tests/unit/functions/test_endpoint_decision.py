@@ -131,5 +131,10 @@ def test_images_wait_while_a_model_that_failed_answers(status: str) -> None:
     assert takes_images(situation(endpoint(status, OLD), failed={NEW}))
 
 
+@pytest.mark.parametrize("status", ["InService", "Updating"])
+def test_images_wait_while_a_model_answers_that_was_called_off(status: str) -> None:
+    assert not takes_images(situation(endpoint(status, NEW), BACK))
+
+
 def test_configs_that_nobody_needs_go() -> None:
     assert superfluous(["a", "b", "c", "d"], needed={"a", "d"}) == ["b", "c"]

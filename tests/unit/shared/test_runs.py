@@ -89,6 +89,7 @@ def test_an_object_outside_a_data_sets_folder_is_told_where_to_go(key: str) -> N
         ({"eval.json", "verdict.json"}, "judged"),
         ({"verdict.json", "deploy.json"}, "deploying"),
         ({"verdict.json", "deploy.json", "champion.json"}, "deployed"),
+        ({"verdict.json", "deploy.json", "overtaken.json"}, "overtaken"),
         ({"verdict.json", "deploy.json", "failure.json"}, "failed"),
     ],
 )

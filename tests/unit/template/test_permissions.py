@@ -280,6 +280,14 @@ def test_what_asynchronous_mode_permits() -> None:
     assert not allows(role, "s3:PutObject", s3("async/awaited/x.json"))
 
 
+@pytest.mark.parametrize("mode", ["async", "realtime"])
+def test_a_variant_s_scaling_may_be_undone_in_the_mode_that_comes_after(mode: str) -> None:
+    stack, own = deploy(InferenceMode=mode), "TargetTracking-endpoint/dropspot-endpoint/variant/v-AlarmHigh-1"
+    for name in ("dropspot-endpoint-asleep", own):
+        for action in ("DescribeAlarms", "DeleteAlarms"):
+            assert may(stack, "ReconcileEndpoint", f"cloudwatch:{action}", alarm(name))
+
+
 def test_metrics_of_the_jobs_stay_in_sagemaker_s_namespaces(stack: Stack) -> None:
     statements = list(stack.statements("SageMakerRole"))
     put = "cloudwatch:PutMetricData"

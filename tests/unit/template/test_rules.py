@@ -61,11 +61,11 @@ WAKES: dict[str, dict[str, Event | str | None]] = {
         },
     },
     "rollback_failed": {
-        "NotificationTopic": "The endpoint stays as it is: roll back: no model was in service before the present one",
+        "NotificationTopic": "Nothing changes: roll back: no model was in service before the present one",
     },
     "endpoint_stuck": {
         "NotificationTopic": (
-            "The endpoint stays as it is: the stack's parameters can't be: canary needs two instances or more"
+            "The endpoint is not what it should be: the stack's parameters can't be: canary needs two instances or more"
         ),
     },
     "audit_due": {
