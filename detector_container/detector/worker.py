@@ -26,9 +26,10 @@ LOG = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75  # longer than a proxy's usual 60: it, not the server, is to close what it may use again
 _DRAIN_SECONDS = 25  # SageMaker kills 30 s after SIGTERM
-_M_MMAP_THRESHOLD = -3  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _SWITCH_SECONDS = 0.0005  # instead of 5 ms, which the event loop would wait while threads prepare and sort
 _LARGE_BLOCK = 4 << 20  # bytes; Pillow's blocks have 16 MiB, a network's input about one
+_KEPT = 16 << 20  # bytes of smaller blocks, which one request after the other needs, that each thread keeps free
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _give_memory_back() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # another C library than glibc may have none
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)  # setting either ends glibc's own adjusting of both
 
 
 def _loaded(folder: Path) -> Model:
