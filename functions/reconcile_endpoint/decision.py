@@ -59,6 +59,17 @@ class Situation:
             return False
         return (endpoint.status, endpoint.config) == ("InService", target.run.endpoint_config)
 
+    def has_come_back_from(self, target: Deployment) -> bool:
+        """Tell whether the endpoint, asked for the target, is back at what it served before.
+
+        It isn't where what it serves was asked for later: then another candidate has taken the target's place.
+        """
+        endpoint, asked = self.endpoint, self.asked_at(target)
+        if endpoint is None or asked is None or endpoint.modified < asked:
+            return False
+        serving = (found for found in self.wanted if found.run.endpoint_config == endpoint.config)
+        return all((self.asked_at(found) or asked) <= asked for found in serving)
+
     @property
     def is_of_the_other_mode(self) -> bool:
         """Whether the endpoint answers in another way than images are asked about."""
@@ -86,9 +97,8 @@ def _towards(target: Deployment, endpoint: Endpoint, situation: Situation) -> Ac
         return Action.REPLACE
     if endpoint.config == target.run.endpoint_config:
         return Action.PROMOTE
-    asked = situation.asked_at(target)
-    has_come_back = asked is not None and endpoint.modified >= asked
-    return Action.GIVE_UP if has_come_back and not situation.is_champion(target) else Action.UPDATE
+    has_come_back = situation.has_come_back_from(target) and not situation.is_champion(target)
+    return Action.GIVE_UP if has_come_back else Action.UPDATE
 
 
 def takes_images(situation: Situation) -> bool:

@@ -57,6 +57,19 @@ def test_the_wanted_model_in_service_is_recorded() -> None:
     assert decide(situation(endpoint("InService", NEW))) is Action.PROMOTE
 
 
+@pytest.mark.parametrize("champion", [OLD, None])
+def test_a_model_whose_place_was_taken_by_one_that_failed_is_asked_for_again(champion: Deployment | None) -> None:
+    times = {NEW: ASKED, NEWER: ASKED + timedelta(minutes=5)}
+    present = endpoint("InService", NEWER, modified=ASKED + timedelta(minutes=9))
+    found = replace(
+        situation(present, NEWER, NEW, champion=champion, failed=[NEWER]),
+        asked_at=times.get,
+    )
+    assert decide(found) is Action.UPDATE
+    again = replace(found, asked_at=(times | {NEW: ASKED + timedelta(minutes=8)}).get)
+    assert decide(again) is Action.GIVE_UP
+
+
 def test_an_old_config_after_the_update_was_asked_for_is_a_rollback() -> None:
     after = endpoint("InService", modified=ASKED + timedelta(minutes=5))
     assert decide(situation(after, asked={NEW})) is Action.GIVE_UP
