@@ -204,6 +204,24 @@ def test_a_first_model_that_fails_its_smoke_test_is_taken_out_of_service(road: R
     assert state(road, road.runs[1]) == "deployed"
 
 
+def test_a_first_model_stands_in_for_one_that_took_its_place_and_failed_its_smoke_test(road: Road) -> None:
+    first = begun(road)
+    road.judge(first)
+    road.reconcile()
+    second = successor(road)  # wanted before the first has been proven
+    road.come_up()
+    road.reconcile()
+    road.world.clock.advance(100)
+    road.come_up()
+    road.world.inference.serve(ENDPOINT, road.world.hosting.endpoints[ENDPOINT].variant, lambda image: [])
+    for _ in range(2):
+        road.reconcile()
+    road.come_up()
+    road.reconcile()
+    assert (state(road, second), state(road, first)) == ("failed", "deployed")
+    assert road.store.json("endpoint/champion.json")["run_id"] == first.run_id
+
+
 def test_small_differences_between_machines_pass_the_smoke_test(road: Road) -> None:
     successor(road)
     road.reconcile()
