@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import tarfile
 import unicodedata
@@ -66,13 +67,19 @@ class Input:
         images = document.get("images") if isinstance(document, dict) else None
         if not isinstance(images, list):
             return 1
-        return len({repr(image.get("id") if isinstance(image, dict) else None) for image in images})
+        return len({_identity(image.get("id") if isinstance(image, dict) else None) for image in images})
 
     @property
     def published_stem(self) -> str:
         """The beginning of the name that a used picture gets in the output."""
         head, dot, _ = self.name.rpartition(".")
         return re.sub(r"[^A-Za-z0-9_-]+", "_", head if dot and head else self.name)[:60]
+
+
+def _identity(value: Any) -> Any:
+    """An image's id as it is compared: 0, 0.0 and -0.0 are one."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole or (isinstance(value, float) and math.isfinite(value)) else repr(value)
 
 
 def _plain(path: str) -> str:
