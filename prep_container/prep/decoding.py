@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,24 +19,34 @@ from PIL import Image, UnidentifiedImageError
 from dropspot_imaging.effort import excessive_effort, excessive_scans
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
 from prep import jpeg
-from prep.jpeg import Pixels
-from prep.pixels import SOME_ROWS, StripScaler, digest, fitted_size, scaled, turned
+from prep.jpeg import Luma, Pixels
+from prep.pixels import EVERY_ROW, SOME_ROWS, Identity, StripScaler, fitted_size, identity, scaled, turned
 
 DAMAGED = "damaged_image"
 
 
+class Look(Enum):
+    """How closely a picture is looked at to recognise it; whichever it is, its file is decoded completely."""
+
+    QUICK = "some rows, and of a JPEG that passes through their luma alone"
+    IN_COLOUR = "some rows"
+    WHOLE = "every pixel"
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """Which file to decode, the longest its shorter side may be (pixels), and where to put a re-encoded JPEG.
-
-    `rows_apart` says which rows the picture is identified by, from the first on.
-    """
+    """Which file to decode, the longest its shorter side may be (pixels), and where to put a re-encoded JPEG."""
 
     number: int
     stored: Path
     shorter_side: int
     target: Path
-    rows_apart: int = SOME_ROWS
+    look: Look = Look.QUICK
+
+    @property
+    def rows_apart(self) -> int:
+        """How far the rows lie apart that the picture is identified by, from the first on."""
+        return EVERY_ROW if self.look is Look.WHOLE else SOME_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Decoded:
     payload_width: int
     payload_height: int
     payload_digest: str
-    pixel_digest: str
+    identity: Identity
     unreadable_exif: bool = False
     remark: str = ""
 
@@ -68,12 +79,12 @@ class Undecodable:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A source's upright size and identity, and its pixels, upright and scaled to fit."""
+    """A source's upright size and identity, and its pixels, upright and scaled to fit; the luma may do if it passes."""
 
     width: int
     height: int
-    pixel_digest: str
-    fitted: Pixels
+    identity: Identity
+    fitted: Pixels | Luma
     stated: int  # its orientation
     passes: bool  # whether its own bytes are what is wanted
     remark: str = ""
@@ -109,7 +120,7 @@ def decode(task: DecodeTask) -> Decoded | Undecodable:
         payload_width=picture.fitted.shape[1],
         payload_height=picture.fitted.shape[0],
         payload_digest=jpeg.digest(encoded),
-        pixel_digest=picture.pixel_digest,
+        identity=picture.identity,
         unreadable_exif=picture.stated == 0,
         remark=picture.remark,
     )
@@ -137,25 +148,29 @@ def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
     _check_size(header.width, header.height, task.shorter_side)
     if header.progressive:
         _check_effort(excessive_scans(source, header.width, header.height))
+    stated = _stated(source) if header.has_metadata else 1
+    size = (header.width, header.height)
+    passes = header.common and stated == 1 and fitted_size(*size, task.shorter_side) == size
     try:
-        pixels = jpeg.pixels(source)
+        if passes and header.has_luma and task.look is Look.QUICK:
+            return _from_pixels(jpeg.luma(source), stated, task, passes=True)
+        return _from_pixels(jpeg.pixels(source), stated, task, passes=passes)
     except jpeg.DamagedError:
         return _by_pillow(io.BytesIO(source), task, remark=DAMAGED)
-    return _from_pixels(pixels, _stated(source) if header.has_metadata else 1, task, fits_all=header.common)
 
 
-def _from_pixels(pixels: Pixels, stated: int, task: DecodeTask, *, fits_all: bool) -> _Picture:
-    """A picture decoded as a whole; `fits_all` tells that its file could be taken as it is."""
+def _from_pixels(pixels: Pixels | Luma, stated: int, task: DecodeTask, *, passes: bool) -> _Picture:
+    """A picture decoded as a whole."""
     upright = turned(pixels, stated)
     height, width = upright.shape[:2]
     size = fitted_size(*upright_size((width, height), stated), task.shorter_side)
     return _Picture(
         width=width,
         height=height,
-        pixel_digest=digest(width, height, [upright], task.rows_apart),
+        identity=identity(width, height, [upright], task.rows_apart),
         fitted=turned(scaled(pixels, size), stated),  # scaled first: what remains to be turned is small
         stated=stated,
-        passes=fits_all and stated == 1 and size == (width, height),
+        passes=passes,
     )
 
 
@@ -164,7 +179,7 @@ def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
         _check_size(*picture.size, task.shorter_side)
         _check_effort(excessive_effort(picture, file))
         if picture.format == "WEBP" and (pixels := _still_webp(picture, file)) is not None:
-            return _from_pixels(pixels, orientation(picture), task, fits_all=False)
+            return _from_pixels(pixels, orientation(picture), task, passes=False)
         picture.load()
         _check_size(*picture.size, task.shorter_side)  # some formats know better once they have read on
         stated = orientation(picture)
@@ -177,8 +192,8 @@ def _by_pillow(file: BinaryIO, task: DecodeTask, remark: str = "") -> _Picture:
                 scaler.add(pixels)
                 yield pixels
 
-        pixel_digest = digest(width, height, rows(), task.rows_apart)
-    return _Picture(width, height, pixel_digest, scaler.result(), stated, passes=False, remark=remark)
+        recognised_by = identity(width, height, rows(), task.rows_apart)
+    return _Picture(width, height, recognised_by, scaler.result(), stated, passes=False, remark=remark)
 
 
 def _still_webp(picture: Image.Image, file: BinaryIO) -> Pixels | None:

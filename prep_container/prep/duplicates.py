@@ -6,9 +6,39 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from prep.decoding import Decoded
 from prep.model import Box, LabelledPicture
+from prep.pixels import Identity, sampled_alike
 from prep.quarantine import Quarantine
+
+
+def perhaps_in_colour(decoded: Mapping[int, Decoded]) -> set[int]:
+    """The numbers of the pictures known by their luma that may be the same as one that is known by its colours."""
+    sizes: dict[tuple[int, int], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for number, one in decoded.items():
+        sizes[one.width, one.height][one.identity.in_colour].append(number)
+    chosen = set[int]()
+    for by_luma, by_colours in sizes.values():
+        if by_luma and by_colours:
+            lumas = np.array([np.frombuffer(decoded[number].identity.samples, np.uint8) for number in by_luma])
+            for number in by_colours:
+                chosen.update(by_luma[row] for row in sampled_alike(decoded[number].identity.samples, lumas))
+    return chosen
+
+
+def in_luma(decoded: Mapping[int, Decoded], colours: Mapping[int, Decoded]) -> dict[int, Decoded]:
+    """The same pictures, those known by their colours known by luma where one in `colours` turns out to be the same.
+
+    `colours` has what `perhaps_in_colour` has chosen, by their colours.
+    """
+    lumas: dict[str, Identity] = {}  # by colours; of several the smallest, which comes last
+    for number in sorted(colours, key=lambda number: decoded[number].identity.digest, reverse=True):
+        lumas[colours[number].identity.digest] = decoded[number].identity
+    return {
+        number: replace(one, identity=lumas.get(one.identity.digest, one.identity)) for number, one in decoded.items()
+    }
 
 
 def look_alikes(decoded: Mapping[int, Decoded]) -> set[int]:
@@ -17,16 +47,16 @@ def look_alikes(decoded: Mapping[int, Decoded]) -> set[int]:
 
 
 def told_apart(decoded: Mapping[int, Decoded], whole: Mapping[int, Decoded]) -> dict[int, Decoded]:
-    """The same pictures, of which some have a digest of all their pixels in `whole`, as `look_alikes` has chosen them.
+    """The same pictures, of which some are known by all their pixels in `whole`, as `look_alikes` has chosen them.
 
-    Those take it that differ in it. One that is the same in every respect keeps its identity, whatever joins it.
+    Those take that identity that differ in it. One that is the same in every respect keeps its own, whatever joins it.
     """
     told = dict(decoded)
     for files in _alike(decoded):
-        digests = [whole.get(numbers[0], decoded[numbers[0]]).pixel_digest for numbers in files]
-        if len(set(digests)) > 1:
-            for numbers, digest in zip(files, digests, strict=True):
-                told |= {number: replace(decoded[number], pixel_digest=digest) for number in numbers}
+        identities = [whole.get(numbers[0], decoded[numbers[0]]).identity for numbers in files]
+        if len({identity.digest for identity in identities}) > 1:
+            for numbers, identity in zip(files, identities, strict=True):
+                told |= {number: replace(decoded[number], identity=identity) for number in numbers}
     return told
 
 
@@ -34,7 +64,7 @@ def _alike(decoded: Mapping[int, Decoded]) -> list[list[list[int]]]:
     """The numbers of the pictures whose pixels were found alike, of each those whose files are alike, in order."""
     alike: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for number in sorted(decoded):
-        alike[decoded[number].pixel_digest][decoded[number].payload_digest].append(number)
+        alike[decoded[number].identity.digest][decoded[number].payload_digest].append(number)
     return [list(files.values()) for files in alike.values()]
 
 

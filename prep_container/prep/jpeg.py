@@ -16,13 +16,15 @@ import xxhash
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]  # rows of pixels of blue, green and red, which OpenCV takes as they are
+Luma = NDArray[np.uint8]  # rows of a JPEG's first component, its brightness
 
 # What im2rec takes too: any lower setting loses more than the better filter for strong reductions wins back.
 QUALITY = 95
 BEGINNING = b"\xff\xd8\xff"  # of every JPEG
 LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
 
-_COLOURS = ("YCbCr", "RGB")
+_WITH_LUMA = "YCbCr"
+_COLOURS = (_WITH_LUMA, "RGB")
 _GREY = "Gray"
 _START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
@@ -44,14 +46,15 @@ class Header:
     """What is known before decoding.
 
     `plain` tells that the pixels can be had with `pixels` (others need colour management: CMYK); `common` that any
-    JPEG decoder shows this very picture in three channels; `progressive` that each scan goes over all of it;
-    `has_metadata` that an orientation may be stated.
+    JPEG decoder shows this very picture in three channels; `has_luma` that its brightness can be had with `luma`;
+    `progressive` that each scan goes over all of it; `has_metadata` that an orientation may be stated.
     """
 
     width: int
     height: int
     plain: bool
     common: bool
+    has_luma: bool
     progressive: bool
     has_metadata: bool
 
@@ -73,6 +76,7 @@ def read_header(source: bytes) -> Header | None:
         height=int(height),
         plain=colours in _COLOURS or colours == _GREY,
         common=colours in _COLOURS and frames <= _COMMON_FRAMES and not several,
+        has_luma=colours == _WITH_LUMA,
         progressive=_PROGRESSIVE in frames,
         has_metadata=metadata,
     )
@@ -84,8 +88,23 @@ def pixels(source: bytes) -> Pixels:
     Raises IncompleteError where the data end too early, DamagedError where the decoder met anything else amiss (it may
     even have given up).
     """
+    return _decoded(source, "BGR")
+
+
+def luma(source: bytes) -> Luma:
+    """The brightness of all pixels, checked as `pixels` checks: raises the same errors for the same files.
+
+    The decoder reads every component's data, where alone it can meet damage; what it leaves out, transforming the other
+    two and mixing colours, is arithmetic that any values pass through.
+    """
+    return _decoded(source, "GRAY")[..., 0]
+
+
+def _decoded(source: bytes, colours: str) -> NDArray[np.uint8]:
     try:
-        decoded: Pixels = simplejpeg.decode_jpeg(source, "BGR", fastdct=False, fastupsample=False, strict=True)
+        decoded: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            source, colours, fastdct=False, fastupsample=False, strict=True
+        )
     except ValueError as error:
         if "remature end of" in str(error):  # the decoder's own words: of the file, or of a scan's data
             raise IncompleteError(str(error)) from error

@@ -9,11 +9,10 @@ from pathlib import Path
 from dropspot.preparation_plan import PreparationPlan
 from prep.boxes import usable_boxes
 from prep.conventions import Conventions
-from prep.decoding import Decoded, DecodeTask, Undecodable
-from prep.duplicates import look_alikes, told_apart, with_one_identity
+from prep.decoding import Decoded, DecodeTask, Look, Undecodable
+from prep.duplicates import in_luma, look_alikes, perhaps_in_colour, told_apart, with_one_identity
 from prep.matching import Pair
 from prep.model import Annotation, LabelledPicture
-from prep.pixels import EVERY_ROW
 from prep.pool import decode_all
 from prep.progress import Progress
 from prep.quarantine import Quarantine
@@ -76,13 +75,17 @@ def decoded_pairs(
 def _identified(
     decoded: Mapping[int, Decoded], tasks: Sequence[DecodeTask], say: Callable[[str], None], workers: int
 ) -> dict[int, Decoded]:
-    """The same, those that look alike by some of their rows told apart by all of them."""
-    chosen = look_alikes(decoded)
-    again = [replace(task, rows_apart=EVERY_ROW) for task in tasks if task.number in chosen]
-    if again:
-        say(f"comparing {len(again)} images that look like others")
-    whole = {task.number: found for task, found in decode_all(again, workers) if isinstance(found, Decoded)}
-    return told_apart(decoded, whole)
+    """The same, those that look alike at first told apart by as much more as it takes."""
+
+    def again(chosen: set[int], look: Look) -> dict[int, Decoded]:
+        chosen_tasks = [replace(task, look=look) for task in tasks if task.number in chosen]
+        if chosen_tasks:
+            say(f"comparing {len(chosen_tasks)} images that look like others")
+        outcomes = decode_all(chosen_tasks, workers)
+        return {task.number: found for task, found in outcomes if isinstance(found, Decoded)}
+
+    decoded = in_luma(decoded, again(perhaps_in_colour(decoded), Look.IN_COLOUR))
+    return told_apart(decoded, again(look_alikes(decoded), Look.WHOLE))
 
 
 def labelled_pictures(
@@ -112,7 +115,7 @@ def labelled_pictures(
                 annotation=annotation.file,
                 payload=each.decoded.payload,
                 payload_digest=each.decoded.payload_digest,
-                pixel_digest=each.decoded.pixel_digest,
+                pixel_digest=each.decoded.identity.digest,
                 width=each.decoded.payload_width,
                 height=each.decoded.payload_height,
                 boxes=boxes,

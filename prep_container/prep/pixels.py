@@ -4,37 +4,77 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 from PIL import Image
 
-from prep.jpeg import Pixels
+from prep.jpeg import Luma, Pixels
 
 SOME_ROWS, EVERY_ROW = 8, 1  # how far the rows lie apart that a picture is identified by
+_SAMPLES = 8  # to a side
+_BRIGHTNESS = np.array([0.114, 0.587, 0.299])  # of blue, green and red, in JFIF
+_ROUNDING = 1.0  # of that, and of what decoders do a little less exactly
 STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a strip don't count
 
 cv2.setNumThreads(1)  # every core has a worker of its own
 
 
-def digest(width: int, height: int, strips: Iterable[Pixels], rows_apart: int) -> str:
-    """The identity of a picture whatever its encoding: a 128-bit hash of its size and of its upright pixels.
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a picture is recognised by: a hash of its size and pixels, and some of these themselves.
+
+    The `samples` lie on a grid, row by row: blue, green and red, or one byte each where luma was looked at.
+    """
+
+    digest: str
+    samples: bytes
+    in_colour: bool
+
+
+def identity(width: int, height: int, strips: Iterable[Pixels | Luma], rows_apart: int) -> Identity:
+    """The identity of a picture whatever its encoding, from its upright pixels or from its luma, in strips.
 
     With `rows_apart` 1 it is of all pixels; else of the first row and those so far apart. Pictures that differ in
     these are different, and those that don't are worth a closer look.
 
-    XXH3 is no cryptographic hash, but thirty times as fast as one; it only says which pictures of a data set are the
-    same.
+    The hash has 128 bits. XXH3 is no cryptographic hash, but thirty times as fast as one; it only says which pictures
+    of a data set are the same.
     """
     hashed = xxhash.xxh3_128(struct.pack("<II", width, height))
-    top = 0
+    sampled, columns, samples = _places(height), _places(width), []
+    top, in_colour = 0, False
     for strip in strips:
+        in_colour = strip.ndim > 2
         rows = strip[-top % rows_apart :: rows_apart]
         for first in range(0, rows.shape[0], STRIP_ROWS):  # a copy, which is never large
             hashed.update(np.ascontiguousarray(rows[first : first + STRIP_ROWS]).data)
+        within = sampled[(sampled >= top) & (sampled < top + strip.shape[0])] - top
+        samples.append(strip[within[:, None], columns].tobytes())
         top += strip.shape[0]
-    return hashed.hexdigest()
+    return Identity(hashed.hexdigest(), b"".join(samples), in_colour)
+
+
+def _places(length: int) -> NDArray[np.intp]:
+    """The middles of equal parts of a side; the same ones several times where it has fewer pixels."""
+    return np.arange(1, 2 * _SAMPLES, 2) * length // (2 * _SAMPLES)
+
+
+def sampled_alike(pixels: bytes, lumas: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The rows of `lumas`, the samples of one JPEG each, that may belong to these samples of pixels.
+
+    None is missing that does. JFIF's conversion rounds each colour by a half at most, so the brightness of the rounded
+    ones is off by no more than that, except where a colour was cut off at black or white.
+    """
+    colours = np.frombuffer(pixels, np.uint8).reshape(-1, 3)
+    brightness = colours @ _BRIGHTNESS
+    left = np.arange(len(lumas))
+    for place in np.flatnonzero(((colours > 0) & (colours < 255)).all(axis=1)):
+        left = left[np.abs(lumas[left, place] - brightness[place]) <= _ROUNDING]
+    return left
 
 
 def turned(picture: Pixels, stated: int) -> Pixels:

@@ -78,6 +78,14 @@ class Result:
         sides = {channel: [record.image for record in self.records(channel)] for channel in ("train", "validation")}
         return {**sides, "test": test}
 
+    def stems(self) -> dict[str, str]:
+        """The side that each picture is on, by the stem of its source."""
+        names = {side: [line.rsplit("\t")[-1] for line in self._lst(side)] for side in ("train", "validation")}
+        return {name.rpartition("-")[0]: side for side, of in {**names, "test": self.truth}.items() for name in of}
+
+    def _lst(self, channel: str) -> list[str]:
+        return (self.paths.prepared / channel / f"{channel}.lst").read_text().splitlines()
+
     def prepared(self) -> dict[str, bytes]:
         """Every output file by its relative path."""
         folder = self.paths.prepared

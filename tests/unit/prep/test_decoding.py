@@ -2,6 +2,7 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,15 +14,17 @@ from PIL import Image, ImageChops, ImageStat
 
 from dropspot_imaging.upright import MAX_PIXELS, orientation, strips, three_channels, turned
 from prep import jpeg
-from prep.decoding import Decoded, DecodeTask, Undecodable, decode
+from prep.decoding import Decoded, DecodeTask, Look, Undecodable, decode
 from prep.pixels import fitted_size
 
 
-def decoded(content: bytes | Path, folder: Path, shorter_side: int = 512) -> Decoded | Undecodable:
+def decoded(
+    content: bytes | Path, folder: Path, shorter_side: int = 512, look: Look = Look.QUICK
+) -> Decoded | Undecodable:
     stored = content if isinstance(content, Path) else folder / "source"
     if isinstance(content, bytes):
         stored.write_bytes(content)
-    return decode(DecodeTask(0, stored, shorter_side, folder / "target.jpg"))
+    return decode(DecodeTask(0, stored, shorter_side, folder / "target.jpg", look))
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -121,18 +124,20 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
         assert result.getpixel((5, 5))[0] > 200
 
 
-def test_the_pixels_identify_a_picture_whatever_its_encoding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("look", [Look.IN_COLOUR, Look.WHOLE])
+def test_the_pixels_identify_a_picture_whatever_its_encoding(look: Look, tmp_path: Path) -> None:
     source = encoded(noise((300, 600)), "JPEG", quality=70)
     with Image.open(io.BytesIO(source)) as picture:
         picture.load()
     outcomes = [
-        decoded(content, tmp_path) for content in (source, *(encoded(picture, k) for k in ("PNG", "BMP", "TIFF")))
+        decoded(content, tmp_path, look=look)
+        for content in (source, *(encoded(picture, k) for k in ("PNG", "BMP", "TIFF")))
     ]
-    assert len({o.pixel_digest for o in outcomes if isinstance(o, Decoded)}) == 1
+    assert len({o.identity.digest for o in outcomes if isinstance(o, Decoded)}) == 1
     assert all(isinstance(o, Decoded) for o in outcomes)
-    on_its_side = decoded(encoded(picture.transpose(Image.Transpose.ROTATE_90), "PNG"), tmp_path)
+    on_its_side = decoded(encoded(picture.transpose(Image.Transpose.ROTATE_90), "PNG"), tmp_path, look=look)
     assert isinstance(on_its_side, Decoded)
-    assert on_its_side.pixel_digest != outcomes[0].pixel_digest
+    assert on_its_side.identity.digest not in {o.identity.digest for o in outcomes if isinstance(o, Decoded)}
 
 
 @pytest.mark.parametrize("stated", [1, 6])
@@ -146,7 +151,7 @@ def test_the_pixels_are_the_same_by_whatever_library(kind: str, stated: int, tmp
     )
     assert isinstance(one, Decoded)
     assert isinstance(other, Decoded)
-    assert (one.width, one.height, one.pixel_digest) == (301, 203, other.pixel_digest)
+    assert (one.width, one.height, one.identity.digest) == (301, 203, other.identity.digest)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 200, 0.5, 0.97])
@@ -174,6 +179,39 @@ def test_flipped_bits_never_raise(kind: str, tmp_path: Path) -> None:
         assert isinstance(outcome, Undecodable) or outcome.payload.stat().st_size
 
 
+def verdict(decode_it: Callable[[bytes], object], source: bytes) -> str:
+    try:
+        decode_it(source)
+    except (jpeg.DamagedError, jpeg.IncompleteError) as error:
+        return repr(error)
+    return "whole"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 4}], ids=str)
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_damage_is_found_by_the_luma_alone_as_by_all_colours(options: dict[str, Any], subsampling: int) -> None:
+    draw, verdicts = random.Random(f"{options}{subsampling}"), set()
+    sources = [encoded(noise((90, 70), seed), "JPEG", subsampling=subsampling, **options) for seed in range(4)]
+    for _ in range(400):
+        damaged = bytearray(draw.choice(sources))
+        for _ in range(draw.randrange(4)):
+            damaged[draw.randrange(2, len(damaged))] = draw.randrange(256)
+        cut = draw.choice((len(damaged), len(damaged), draw.randrange(20, len(damaged))))
+        source = bytes(damaged[:cut])
+        found = verdict(jpeg.luma, source)
+        assert found == verdict(jpeg.pixels, source)
+        verdicts.add(found)
+    assert "whole" in verdicts
+    assert len(verdicts) > 8
+
+
+def test_a_jpegs_luma_is_what_pillow_has_of_it() -> None:
+    source = encoded(noise((90, 70)), "JPEG")
+    with Image.open(io.BytesIO(source)) as opened:
+        opened.draft("L", opened.size)
+        assert jpeg.luma(source).tobytes() == opened.tobytes()
+
+
 def test_trouble_with_the_disk_is_not_the_pictures_fault(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         decoded(tmp_path / "gone.jpg", tmp_path)
@@ -192,7 +230,7 @@ def test_every_orientation_gives_the_same_upright_pixels(width: int, height: int
         held = decoded(as_held(upright, stated, "PNG"), Path(folder))
     assert isinstance(plain, Decoded)
     assert isinstance(held, Decoded)
-    assert (held.width, held.height, held.pixel_digest) == (width, height, plain.pixel_digest)
+    assert (held.width, held.height, held.identity.digest) == (width, height, plain.identity.digest)
 
 
 @given(width=st.integers(8, 200), height=st.integers(8, 200), stated=st.integers(1, 8), side=st.integers(1, 220))
@@ -204,10 +242,10 @@ def test_a_turned_jpeg_is_what_pillow_makes_of_it(width: int, height: int, state
     with Image.open(io.BytesIO(source)) as opened:
         as_png = encoded(turned(three_channels(opened), orientation(opened)), "PNG")
     with TemporaryDirectory() as folder:
-        outcome, same = decoded(source, Path(folder), side), decoded(as_png, Path(folder), side)
+        outcome, same = (decoded(one, Path(folder), side, Look.IN_COLOUR) for one in (source, as_png))
     assert isinstance(outcome, Decoded)
     assert isinstance(same, Decoded)
-    assert outcome.pixel_digest == same.pixel_digest
+    assert outcome.identity.digest == same.identity.digest
     assert (outcome.payload_width, outcome.payload_height) == (same.payload_width, same.payload_height)
     assert min(outcome.payload_width, outcome.payload_height) <= side
 
@@ -240,7 +278,7 @@ def test_the_same_file_gives_the_same_bytes_every_time(width: int, height: int, 
                 payload = outcome.payload.read_bytes()
                 assert jpeg.digest(payload) == outcome.payload_digest
                 assert (payload == source) == (kind == "JPEG" and min(width, height) <= side)
-                results.append((payload, outcome.pixel_digest))
+                results.append((payload, outcome.identity.digest))
     assert results[0] == results[1]
     assert results[2] == results[3]
 
@@ -265,12 +303,14 @@ def damaged_jpeg(picture: Image.Image) -> bytes:
 
 def test_a_jpeg_with_damage_that_decodes_completely_is_used_and_written_anew(tmp_path: Path) -> None:
     picture = noise((64, 48))
-    outcome, clean = decoded(damaged_jpeg(picture), tmp_path), decoded(encoded(picture, "JPEG"), tmp_path)
+    outcome, clean = (
+        decoded(content, tmp_path, look=Look.IN_COLOUR) for content in (damaged_jpeg(picture), encoded(picture, "JPEG"))
+    )
     assert isinstance(outcome, Decoded)
     assert isinstance(clean, Decoded)
     assert (outcome.remark, clean.remark) == ("damaged_image", "")
     assert outcome.payload == tmp_path / "target.jpg"
-    assert outcome.pixel_digest == clean.pixel_digest
+    assert outcome.identity.digest == clean.identity.digest
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])

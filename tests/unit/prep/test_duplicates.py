@@ -1,13 +1,26 @@
+import io
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from unit.prep.minis import seeded
 
+from prep import jpeg
 from prep.decoding import Decoded
-from prep.duplicates import look_alikes, told_apart, with_one_identity, without_copies
+from prep.duplicates import (
+    in_luma,
+    look_alikes,
+    perhaps_in_colour,
+    told_apart,
+    with_one_identity,
+    without_copies,
+)
 from prep.model import Box, Kind, LabelledPicture, SourceFile
+from prep.pixels import SOME_ROWS, Identity, identity
 from prep.quarantine import Quarantine
 
 
@@ -73,7 +86,7 @@ def test_pictures_that_are_written_alike_are_one_whatever_they_were() -> None:
 
 
 def decoded(pixels: str, payload: str) -> Decoded:
-    return Decoded(9, 9, Path("any"), 9, 9, payload, pixels)
+    return Decoded(9, 9, Path("any"), 9, 9, payload, Identity(pixels, b"", in_colour=True))
 
 
 def test_only_different_files_that_look_alike_are_looked_at_again_once_for_each_content() -> None:
@@ -85,7 +98,56 @@ def test_look_alikes_are_told_apart_by_all_their_pixels() -> None:
     found = {n: decoded("1", payload) for n, payload in enumerate("xyzx")} | {9: decoded("2", "w")}
     whole = {0: decoded("same", "x"), 1: decoded("same", "y"), 2: decoded("other", "z")}
     told = told_apart(found, whole)
-    assert {n: one.pixel_digest for n, one in told.items()} == {0: "same", 1: "same", 2: "other", 3: "same", 9: "2"}
+    assert {n: one.identity.digest for n, one in told.items()} == {0: "same", 1: "same", 2: "other", 3: "same", 9: "2"}
+
+
+def seen(picture: Image.Image, source: bytes = b"", size: tuple[int, int] = (9, 9)) -> Decoded:
+    """A JPEG that passes through, known by its luma, or else a picture known by its colours."""
+    strip = jpeg.luma(source) if source else jpeg.blue_first(np.asarray(picture))
+    return Decoded(*size, Path("any"), *size, "", identity(picture.width, picture.height, [strip], SOME_ROWS))
+
+
+def some_jpeg(seed: int, quality: int = 80, subsampling: int = 2, size: tuple[int, int] = (61, 47)) -> bytes:
+    """A JPEG of colours so strong that many are cut off at black and white."""
+    draw = random.Random(seed)
+    picture = Image.frombytes("RGB", (6, 5), bytes(draw.choices((0, 30, 128, 255), k=90)))
+    buffer = io.BytesIO()
+    picture.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+    return buffer.getvalue()
+
+
+def opened(source: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(source)).convert("RGB")
+
+
+@given(st.integers(0, 9999), st.integers(1, 100), st.integers(0, 2), st.integers(1, 90), st.integers(1, 90))
+@seeded
+def test_a_jpeg_known_by_its_luma_is_looked_at_in_colour_where_its_pixels_are_there_in_another_format(
+    seed: int, quality: int, subsampling: int, width: int, height: int
+) -> None:
+    source = some_jpeg(seed, quality, subsampling, (width, height))
+    found = {0: seen(opened(source)), 1: seen(opened(source), source)}
+    assert perhaps_in_colour(found) == {1}
+
+
+def test_only_jpegs_that_may_be_the_same_picture_are_looked_at_in_colour() -> None:
+    jpegs = [some_jpeg(seed) for seed in range(40)]
+    found = {number: seen(opened(source), source) for number, source in enumerate(jpegs)}
+    assert perhaps_in_colour(found) == set()
+    assert perhaps_in_colour(found | {50: seen(opened(jpegs[7])), 51: seen(opened(some_jpeg(99)))}) == {7}
+    assert perhaps_in_colour(found | {50: seen(opened(jpegs[7]), size=(9, 8))}) == set()
+
+
+def test_a_picture_known_by_its_colours_takes_the_identity_of_the_jpeg_that_has_them() -> None:
+    source, other = some_jpeg(1), some_jpeg(2)
+    found = {
+        0: seen(opened(source), source),
+        1: seen(opened(source)),
+        2: seen(opened(other), other),
+        3: seen(opened(some_jpeg(3))),
+    }
+    joined = in_luma(found, {0: seen(opened(source)), 2: seen(opened(other))})
+    assert joined == found | {1: replace(found[1], identity=found[0].identity)}
 
 
 def test_a_picture_keeps_its_identity_when_its_copy_in_another_file_joins_it() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable
+from prep.pixels import Identity
 from prep.pool import LARGEST_BATCH, Outcome, decode_all
 
 
@@ -17,7 +18,7 @@ def tasks(count: int) -> list[DecodeTask]:
 
 
 def outcome(task: DecodeTask) -> Decoded:
-    return Decoded(1, 1, task.stored, 1, 1, "", str(os.getpid()))
+    return Decoded(1, 1, task.stored, 1, 1, "", Identity(str(os.getpid()), b"", in_colour=True))
 
 
 def dies_on_three(task: DecodeTask) -> Outcome:
@@ -67,7 +68,7 @@ def test_every_task_is_answered_once_by_several_workers(tmp_path: Path) -> None:
     given = [DecodeTask(number, tmp_path / "picture", 100, Path("unused")) for number in range(30)]
     answers = list(decode_all(given, 2, decode_one=waits_for_a_colleague))
     assert sorted(task.number for task, _ in answers) == list(range(30))
-    assert len({answer.pixel_digest for _, answer in answers if isinstance(answer, Decoded)}) == 2
+    assert len({answer.identity.digest for _, answer in answers if isinstance(answer, Decoded)}) == 2
     assert no_worker_is_left()
 
 
@@ -180,7 +181,7 @@ def test_tasks_are_fetched_only_as_workers_become_free() -> None:
 def test_without_workers_the_tasks_are_answered_here_and_in_order() -> None:
     answers = list(decode_all(iter(tasks(5)), 0, decode_one=outcome))
     assert [task.number for task, _ in answers] == list(range(5))
-    assert {answer.pixel_digest for _, answer in answers if isinstance(answer, Decoded)} == {str(os.getpid())}
+    assert {answer.identity.digest for _, answer in answers if isinstance(answer, Decoded)} == {str(os.getpid())}
 
 
 def test_no_task_needs_no_worker() -> None:

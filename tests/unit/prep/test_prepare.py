@@ -67,6 +67,25 @@ def test_pictures_that_differ_in_a_single_row_are_two(mini: MiniDataset) -> None
     assert report["left_out"] == {"duplicate_image": 1}
 
 
+def test_a_jpeg_that_passes_through_is_the_picture_that_another_format_has_of_it(mini: MiniDataset) -> None:
+    for seed in range(8):
+        mini.pair(f"kept{seed}", seed)
+    for seed, name in ((2, "copy2.png"), (5, "copy5.bmp"), (40, "another.png")):
+        kind = name[-3:].upper()
+        with Image.open(io.BytesIO(picture_bytes(seed))) as opened:
+            buffer = io.BytesIO()
+            opened.save(buffer, kind)
+        mini.put(f"images/{name}", buffer.getvalue())
+        mini.put(f"annotations/xmls/{name[:-4]}.xml", voc_xml([("cat", 1, 1, 40, 30)], name))
+    result = mini.run()
+    assert "comparing 2 images that look like others" in result.said  # by their colours, the other six not
+    assert result.report["images"] == {"found": 11, "used": 11, "left_out": 0}
+    assert result.report["remarks"] == {"conflicting_boxes": 2}  # of copies, which stay on one side
+    sides = result.stems()
+    assert sides["kept2"] == sides["copy2"]
+    assert sides["kept5"] == sides["copy5"]
+
+
 @pytest.mark.parametrize("write", [as_coco, as_manifest])
 def test_a_picture_that_two_files_give_to_two_parts_is_not_trained_on(write, mini: MiniDataset) -> None:
     pictures = [Labelled(f"p{n:02d}", (("cat", 1 + n % 3, 1, 40, 30),), seed=n) for n in range(12)]
