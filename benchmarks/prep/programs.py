@@ -65,9 +65,9 @@ def prep(data: Benchmarked, processes: int, *, watched: bool = False, **plan: ob
     return _run(data, processes, PREP, "timed_prep.py", [str(data.root)], watched=watched)
 
 
-def decode_loop(data: Benchmarked, processes: int) -> Run:
+def decode_loop(data: Benchmarked, processes: int, colours: str = "RGB") -> Run:
     """Decode, and nothing else."""
-    return _run(data, processes, PREP, "decode_loop.py", [str(data.images), str(processes)])
+    return _run(data, processes, PREP, "decode_loop.py", [str(data.images), str(processes), colours])
 
 
 def _run(

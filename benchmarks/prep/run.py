@@ -35,6 +35,7 @@ _AGAINST = (
     "im2rec of 2022 without resizing",
     "im2rec without resizing",
     "decoding alone",
+    "decoding luma alone",
     "im2rec --pass-through",
 )
 MORE_MIB = 16  # that a worker may need on all the pictures, the largest ones among them, than on a quarter of them
@@ -60,7 +61,7 @@ def main() -> int:
         data.read()
     processes = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
     measured = measuring.take_turns(_ways(sets, processes), options.rounds, say)
-    wanted = _rates_wanted(measured, processes, large, small)
+    wanted = _rates_wanted(measured, processes, *sets)
     psnr, psnr_wanted = _psnr(large, processes[-1])
     wanted.append(psnr_wanted)
     say("peak memory")
@@ -115,13 +116,16 @@ def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
                 "im2rec of 2022 without resizing": partial(programs.im2rec, data, number, python=programs.ORACLE_2022),
                 "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
                 "decoding alone": partial(programs.decode_loop, data, number),
+                "decoding luma alone": partial(programs.decode_loop, data, number, "GRAY"),
                 "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),
             }
             ways |= {_key(data, way, number): run for way, run in of.items()}
     return ways
 
 
-def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, small: Benchmarked) -> list[Verdict]:
+def _rates_wanted(
+    measured: Measured, processes: list[int], large: Benchmarked, small: Benchmarked, *photographs: Benchmarked
+) -> list[Verdict]:
     wanted = []
     for number in processes:
         in_words = f"{number} process{'es' if number > 1 else ''}"
@@ -133,6 +137,7 @@ def _rates_wanted(measured: Measured, processes: list[int], large: Benchmarked, 
             (4.0, "passing through: times the rate of im2rec", large, wide, "im2rec without resizing"),
             (0.9, "passing through: of bare decoding's rate", large, wide, none),
             (0.9, "passing through small pictures: of bare decoding's rate", small, limit, none),
+            *((0.9, f"passing through the {d.name}: of bare decoding's rate", d, wide, none) for d in photographs),
         ):
             ratio = measured.ratio(_key(data, way, number), _key(data, other, number))
             wanted.append(Verdict(f"{what} >= {least}, {in_words}", ratio.text(2), ratio.middle >= least))

@@ -1,8 +1,9 @@
 """The whole preparation of a container's folders, with the times of its first and last picture noted.
 
 `python timed_prep.py MARKS ROOT`, in prep's environment. MARKS becomes two doubles of the system-wide monotonic clock:
-when the first picture had been decoded, and when the last record had been written. Everything is as in `python -m prep`
-(one worker for each core that this process may use); only the two places that count pictures also look at the clock.
+when the first picture had been decoded, and when the last one had been written, be it as a record or held out.
+Everything is as in `python -m prep` (one worker for each core that this process may use); only where pictures are
+counted, and after all of them have been written, it also looks at the clock.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from typing import Any
 
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import PreparationPlan
+from prep import pipeline
 from prep.folders import Folders
-from prep.pipeline import prepare
 from prep.progress import Progress
-from prep.recordio import RecordWriter
 
 MARKS = struct.Struct("<dd")
 
@@ -26,21 +26,21 @@ MARKS = struct.Struct("<dd")
 def main(marks: Path, root: Path) -> None:
     """Prepare, then write down when the first and the last picture were done."""
     times: list[float] = []
-    advance, write = Progress.advance, RecordWriter.write
+    advance, write_prepared = Progress.advance, pipeline.write_prepared
 
     def noted_advance(self: Any) -> None:
         advance(self)
         times.append(time.monotonic())
 
-    def noted_write(self: Any, key: int, *pieces: bytes) -> None:
-        write(self, key, *pieces)
+    def noted_write(*arguments: Any) -> None:
+        write_prepared(*arguments)
         times.append(time.monotonic())
 
     Progress.advance = noted_advance  # type: ignore[method-assign]
-    RecordWriter.write = noted_write  # type: ignore[method-assign]
+    pipeline.write_prepared = noted_write
     folders = Folders.of_container(root)
     plan = PreparationPlan.take(Fields(stated(folders.plan.read_bytes(), folders.plan.name), folders.plan.name))
-    prepare(folders, plan, say=print)
+    pipeline.prepare(folders, plan, say=print)
     marks.write_bytes(MARKS.pack(times[0], times[-1]))
 
 
