@@ -35,13 +35,18 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """Which file to decode, the longest its shorter side may be (pixels), and where to put a re-encoded JPEG."""
+    """Which file to decode, the longest its shorter side may be (pixels), and the folder for a JPEG encoded anew."""
 
     number: int
     stored: Path
     shorter_side: int
-    target: Path
+    folder: Path  # the same object for all tasks: a batch's message has it once
     look: Look = Look.QUICK
+
+    @property
+    def target(self) -> Path:
+        """Where a JPEG encoded anew is put."""
+        return self.folder / f"{self.number:08d}.jpg"
 
     @property
     def rows_apart(self) -> int:
@@ -53,14 +58,14 @@ class DecodeTask:
 class Decoded:
     """A usable picture.
 
-    `width` and `height` are those of the upright source, which its boxes refer to; `payload` (of `payload_width` by
-    `payload_height`) is the source itself where it passes through byte for byte, else the task's target. `remark` is
+    `width` and `height` are those of the upright source, which its boxes refer to. Its payload (of `payload_width` by
+    `payload_height`) is the source itself where it `passes` through byte for byte, else the task's target. `remark` is
     empty or the quarantine's code for what was noticed about a picture that is used all the same.
     """
 
     width: int
     height: int
-    payload: Path
+    passes: bool
     payload_width: int
     payload_height: int
     payload_digest: str
@@ -116,7 +121,7 @@ def decode(task: DecodeTask) -> Decoded | Undecodable:
     return Decoded(
         width=picture.width,
         height=picture.height,
-        payload=task.stored if picture.passes else task.target,
+        passes=picture.passes,
         payload_width=picture.fitted.shape[1],
         payload_height=picture.fitted.shape[0],
         payload_digest=jpeg.digest(encoded),

@@ -21,10 +21,11 @@ from prep.single_pictures import NOT_AN_IMAGE
 
 @dataclass(frozen=True, slots=True)
 class DecodedPair:
-    """A pair whose picture has been decoded, so that its real size is known."""
+    """A pair whose picture has been decoded, so that its real size is known; `payload` is what is written of it."""
 
     pair: Pair
     decoded: Decoded
+    payload: Path
 
     @property
     def stated(self) -> tuple[Annotation, int, int]:
@@ -44,19 +45,19 @@ def decoded_pairs(
     folder.mkdir(parents=True)
     # Objects lost while reading: an annotation left empty by them is not one that states no object.
     lost = {(e.file, e.item) for e in quarantine.entries if e.left_out and e.box is not None and not e.deliberate}
-    tasks = []
+    tasks: dict[int, DecodeTask] = {}
     for number, pair in enumerate(pairs):
         if not pair.picture.image_format:
             _lose(pair, "not_an_image", NOT_AN_IMAGE, quarantine)
         elif pair.annotation.boxes:
-            tasks.append(DecodeTask(number, pair.picture.stored, plan.shorter_side, folder / f"{number:08d}.jpg"))
+            tasks[number] = DecodeTask(number, pair.picture.stored, plan.shorter_side, folder)
         elif (pair.annotation.file.path, pair.annotation.item) in lost:
             _lose(pair, "no_usable_box", "not one of its objects can be used", quarantine)
         else:
             _lose(pair, "no_object", "it is annotated as holding no object", quarantine, deliberate=True)
     progress = Progress(len(tasks), say)
     decoded: dict[int, Decoded] = {}
-    for task, outcome in decode_all(tasks, workers):
+    for task, outcome in decode_all(tasks.values(), workers):
         progress.advance()
         pair = pairs[task.number]
         if isinstance(outcome, Undecodable):
@@ -69,19 +70,23 @@ def decoded_pairs(
             quarantine.remark(pair.picture.path, outcome.remark, reason)
         decoded[task.number] = outcome
     decoded = _identified(decoded, tasks, say, workers)
-    return [DecodedPair(pairs[number], decoded[number]) for number in sorted(decoded)]
+    return [
+        DecodedPair(
+            pairs[number], decoded[number], tasks[number].stored if decoded[number].passes else tasks[number].target
+        )
+        for number in sorted(decoded)
+    ]
 
 
 def _identified(
-    decoded: Mapping[int, Decoded], tasks: Sequence[DecodeTask], say: Callable[[str], None], workers: int
+    decoded: Mapping[int, Decoded], tasks: Mapping[int, DecodeTask], say: Callable[[str], None], workers: int
 ) -> dict[int, Decoded]:
     """The same, those that look alike at first told apart by as much more as it takes."""
 
     def again(chosen: set[int], look: Look) -> dict[int, Decoded]:
-        chosen_tasks = [replace(task, look=look) for task in tasks if task.number in chosen]
-        if chosen_tasks:
-            say(f"comparing {len(chosen_tasks)} images that look like others")
-        outcomes = decode_all(chosen_tasks, workers)
+        if chosen:
+            say(f"comparing {len(chosen)} images that look like others")
+        outcomes = decode_all([replace(tasks[number], look=look) for number in sorted(chosen)], workers)
         return {task.number: found for task, found in outcomes if isinstance(found, Decoded)}
 
     decoded = in_luma(decoded, again(perhaps_in_colour(decoded), Look.IN_COLOUR))
@@ -113,7 +118,7 @@ def labelled_pictures(
             LabelledPicture(
                 source=each.pair.picture,
                 annotation=annotation.file,
-                payload=each.decoded.payload,
+                payload=each.payload,
                 payload_digest=each.decoded.payload_digest,
                 pixel_digest=each.decoded.identity.digest,
                 width=each.decoded.payload_width,

@@ -18,7 +18,7 @@ def tasks(count: int) -> list[DecodeTask]:
 
 
 def outcome(task: DecodeTask) -> Decoded:
-    return Decoded(1, 1, task.stored, 1, 1, "", Identity(str(os.getpid()), b"", in_colour=True))
+    return Decoded(1, 1, True, 1, 1, "", Identity(str(os.getpid()), b"", in_colour=True))
 
 
 def dies_on_three(task: DecodeTask) -> Outcome:
