@@ -1,12 +1,15 @@
 """The hyperparameters of one training, typed, complete and checked before any work."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 from dropspot import hyperparameters
 from dropspot.errors import InvalidInputError
 
 REQUIRED = ("num_classes", "num_training_samples")
+_OF_THE_STEPS = ("lr_scheduler_step", "lr_scheduler_factor")
+_OF_THE_RATE = ("learning_rate", "warmup_steps", "schedule", *_OF_THE_STEPS)
+_OF_STOPPING = ("early_stopping_min_epochs", "early_stopping_patience", "early_stopping_tolerance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,30 @@ class Settings:
     def step_epochs(self) -> tuple[int, ...]:
         """Return the epochs at whose beginning the learning rate is multiplied by `lr_scheduler_factor`."""
         return tuple(int(epoch) for epoch in self.lr_scheduler_step.split(",") if epoch.strip())
+
+    @property
+    def decays(self) -> bool:
+        """Whether `weight_decay` is used.
+
+        By sgd and rmsprop, as the built-in algorithm documents it; by adam on the networks alone that the built-in
+        doesn't have, whose recipe was measured with it.
+        """
+        own_network = self.base_network not in hyperparameters.BUILT_IN_NETWORKS
+        return self.optimizer in ("sgd", "rmsprop") or (self.optimizer == "adam" and own_network)
+
+    def without_effect(self, given: Collection[str]) -> list[str]:
+        """Say of each of these hyperparameters that changes nothing what makes it so."""
+        reasons: dict[str, str] = {}
+        if not self.early_stopping:
+            reasons |= dict.fromkeys(_OF_STOPPING, "early_stopping is False")
+        if self.schedule == "cosine":
+            reasons |= dict.fromkeys(_OF_THE_STEPS, "schedule is cosine")
+        elif not self.step_epochs():
+            reasons["lr_scheduler_factor"] = "lr_scheduler_step names no epoch"
+        if self.optimizer != "sgd":
+            reasons["momentum"] = f"optimizer is {self.optimizer}"
+        if not self.decays:
+            reasons["weight_decay"] = f"optimizer is {self.optimizer} and base_network is {self.base_network}"
+        if self.optimizer == "adadelta":
+            reasons |= dict.fromkeys(_OF_THE_RATE, "adadelta has no learning rate")
+        return [f"hyperparameter {name} has no effect: {reasons[name]}" for name in given if name in reasons]

@@ -39,6 +39,8 @@ def main() -> int:
     try:
         given = read_hyperparameters(paths.hyperparameters)
         settings = Settings.from_strings(given)
+        for sentence in settings.without_effect(given):
+            LOG.warning("%s", sentence)
         cluster = Cluster.from_file(paths.resource_config)
         formats = channel_formats(paths.input_data_config)
         set_openmp_threads()

@@ -23,7 +23,6 @@ from detector.settings import Settings
 
 Array = npt.NDArray[np.float32]
 
-BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
 
 # Of the learning rate, for weights that come from ImageNet: fast enough to adapt, too slow for the first steps' random
 # heads to undo what they know.
@@ -202,16 +201,13 @@ class TrainingGraph:
 def _optimizer(settings: Settings, names: tuple[str, ...], pretrained: frozenset[str]) -> Any:
     """Return MXNet's optimiser of that name, its parameters used as the built-in algorithm documents them.
 
-    `momentum` is sgd's alone. `weight_decay` is that of sgd and rmsprop; adam's too, but only on the networks that the
-    built-in doesn't have, whose recipe was measured with it. MXNet's adadelta has no learning rate, so that nothing
-    that changes it has an effect. As MXNet has it by default, weights and the scales of normalisation decay; biases,
-    normalisation's offsets and its statistics don't.
+    `Settings.without_effect` says which go unused. As MXNet has it by default, weights and the scales of normalisation
+    decay; biases, normalisation's offsets and its statistics don't.
     """
     options: dict[str, float] = {"learning_rate": settings.learning_rate}
     if settings.optimizer == "sgd":
         options["momentum"] = settings.momentum
-    own_network = settings.base_network not in BUILT_IN_NETWORKS
-    if settings.optimizer in ("sgd", "rmsprop") or (settings.optimizer == "adam" and own_network):
+    if settings.decays:
         options["wd"] = settings.weight_decay
     optimizer = mx.optimizer.create(settings.optimizer, param_idx2name=dict(enumerate(names)), **options)
     optimizer.set_lr_mult(dict.fromkeys(pretrained & set(names), _PRETRAINED_RATE))

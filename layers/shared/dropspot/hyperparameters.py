@@ -95,8 +95,8 @@ def _epochs_list(value: Value) -> bool:
     return value == "" or re.fullmatch(r"\s*[1-9][0-9]*(\s*,\s*[1-9][0-9]*)*\s*", str(value)) is not None
 
 
-_BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
-_EXTENDED_NETWORKS = (*_BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
+BUILT_IN_NETWORKS = ("vgg-16", "resnet-50")
+_EXTENDED_NETWORKS = (*BUILT_IN_NETWORKS, "efficientnet-lite0", "tiny", "auto")
 # The documentation knows no upper end for these; beyond this one nothing would ever end or fit.
 _MOST = 100_000
 _MOST_CLASSES = 10_000
@@ -109,7 +109,7 @@ BUILT_IN: dict[str, Hyperparameter] = {
     for row in (
         _int("num_classes", 1, None, _MOST_CLASSES),
         _int("num_training_samples", 1),
-        _choice("base_network", _BUILT_IN_NETWORKS, "vgg-16"),
+        _choice("base_network", BUILT_IN_NETWORKS, "vgg-16"),
         _int("use_pretrained_model", 0, 1, 1),
         _int("epochs", 1, 30, _MOST),
         _int("mini_batch_size", 1, 32, _MOST),
@@ -170,7 +170,7 @@ def parse(values: Mapping[str, str], *, extensions: bool) -> dict[str, Value]:
 
 def refuse_combinations(values: Mapping[str, Value]) -> None:
     """Raise InvalidInputError for values that are right alone but not together."""
-    if values.get("anchors") == "fitted" and values.get("base_network") in _BUILT_IN_NETWORKS:
+    if values.get("anchors") == "fitted" and values.get("base_network") in BUILT_IN_NETWORKS:
         raise InvalidInputError(
             f"hyperparameter anchors is fitted: {values['base_network']} has the built-in algorithm's anchors, which"
             " only standard leaves as they are"
@@ -196,7 +196,7 @@ def recipe(algorithm: str, num_training_samples: int, base_network: str = "auto"
     small networks are trained with annealed Adam and averaged weights, with more epochs the fewer the pictures.
     """
     samples = max(1, num_training_samples)
-    if algorithm == "built-in" or base_network in _BUILT_IN_NETWORKS:
+    if algorithm == "built-in" or base_network in BUILT_IN_NETWORKS:
         return {
             "base_network": "resnet-50" if base_network == "auto" else base_network,
             "use_pretrained_model": "1",

@@ -30,6 +30,42 @@ def test_a_tuning_jobs_own_entries_are_passed_over() -> None:
     Settings.from_strings(GIVEN | {"_tuning_objective_metric": "validation:mAP"})
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"momentum": "0.8"}, []),
+        ({"optimizer": "adam", "momentum": "0.8"}, ["momentum has no effect: optimizer is adam"]),
+        ({"base_network": "tiny", "optimizer": "adam", "weight_decay": "0.1"}, []),
+        (
+            {"optimizer": "adam", "weight_decay": "0.1"},
+            ["weight_decay has no effect: optimizer is adam and base_network is vgg-16"],
+        ),
+        ({"early_stopping_patience": "3"}, ["early_stopping_patience has no effect: early_stopping is False"]),
+        ({"early_stopping_patience": "3", "early_stopping": "True"}, []),
+        ({"lr_scheduler_factor": "0.5"}, ["lr_scheduler_factor has no effect: lr_scheduler_step names no epoch"]),
+        ({"lr_scheduler_factor": "0.5", "lr_scheduler_step": "3"}, []),
+        (
+            {"schedule": "cosine", "lr_scheduler_step": "3"},
+            ["lr_scheduler_step has no effect: schedule is cosine"],
+        ),
+        (
+            {"optimizer": "adadelta", "learning_rate": "0.1"},
+            ["learning_rate has no effect: adadelta has no learning rate"],
+        ),
+    ],
+    ids=str,
+)
+def test_what_has_no_effect_is_named_with_its_reason(given: dict[str, str], said: list[str]) -> None:
+    settings = Settings.from_strings(GIVEN | given)
+    assert settings.without_effect(given) == [f"hyperparameter {sentence}" for sentence in said]
+
+
+@pytest.mark.parametrize("network", ["auto", "efficientnet-lite0", "tiny", "vgg-16", "resnet-50"])
+def test_the_recipe_gives_nothing_in_vain(network: str) -> None:
+    recipe = hyperparameters.recipe("detector", 100, network)
+    assert Settings.from_strings(GIVEN | recipe).without_effect(recipe) == []
+
+
 # name -> values just beyond each end of its range, and one of another type
 OUT_OF_RANGE = {
     "num_classes": ("0", "-1", "two"),
