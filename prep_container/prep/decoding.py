@@ -157,7 +157,7 @@ def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
     size = (header.width, header.height)
     passes = header.common and stated == 1 and fitted_size(*size, task.shorter_side) == size
     try:
-        if passes and header.has_luma and task.look is Look.QUICK:
+        if passes and header.told_by_luma and task.look is Look.QUICK:
             return _from_pixels(jpeg.luma(source), stated, task, passes=True)
         return _from_pixels(jpeg.pixels(source), stated, task, passes=passes)
     except jpeg.DamagedError:

@@ -29,15 +29,17 @@ def perhaps_in_colour(decoded: Mapping[int, Decoded]) -> set[int]:
 
 
 def in_luma(decoded: Mapping[int, Decoded], colours: Mapping[int, Decoded]) -> dict[int, Decoded]:
-    """The same pictures, those known by their colours known by luma where one in `colours` turns out to be the same.
+    """The same pictures, those of the same colours all known by one luma where one of them is known by luma.
 
     `colours` has what `perhaps_in_colour` has chosen, by their colours.
     """
     lumas: dict[str, Identity] = {}  # by colours; of several the smallest, which comes last
     for number in sorted(colours, key=lambda number: decoded[number].identity.digest, reverse=True):
         lumas[colours[number].identity.digest] = decoded[number].identity
+    seen = {**decoded, **colours}
     return {
-        number: replace(one, identity=lumas.get(one.identity.digest, one.identity)) for number, one in decoded.items()
+        number: replace(one, identity=lumas.get(seen[number].identity.digest, one.identity))
+        for number, one in decoded.items()
     }
 
 

@@ -26,6 +26,10 @@ LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
 _WITH_LUMA = "YCbCr"
 _COLOURS = (_WITH_LUMA, "RGB")
 _GREY = "Gray"
+# Colours that are cut off (pure green may have any luma from 120 to 179) can be the same though the luma is not. For the
+# whole of a picture that happens if it is made of a few flat ones: of each block of 8 by 8 its file then says no more
+# than that nothing changes, in 14 bits for all three components.
+_FLAT_BITS_PER_PIXEL = 0.3
 _START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -46,15 +50,16 @@ class Header:
     """What is known before decoding.
 
     `plain` tells that the pixels can be had with `pixels` (others need colour management: CMYK); `common` that any
-    JPEG decoder shows this very picture in three channels; `has_luma` that its brightness can be had with `luma`;
-    `progressive` that each scan goes over all of it; `has_metadata` that an orientation may be stated.
+    JPEG decoder shows this very picture in three channels; `told_by_luma` that another JPEG with the same pixels
+    has the same `luma` too; `progressive` that each scan goes over all of it; `has_metadata` that an orientation may be
+    stated.
     """
 
     width: int
     height: int
     plain: bool
     common: bool
-    has_luma: bool
+    told_by_luma: bool
     progressive: bool
     has_metadata: bool
 
@@ -63,20 +68,21 @@ def read_header(source: bytes) -> Header | None:
     """The header of a JPEG, None where simplejpeg cannot read it."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(source, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: samplings that it doesn't know
         return None
-    frames, metadata, several = set(), False, False
+    frames, metadata, several, start = set(), False, False, 0
     for marker, start in _segments(source):
         if marker in _FRAMES:
             frames.add(marker)
         metadata = metadata or marker == _APP1
         several = several or (marker == _APP2 and source.startswith(b"MPF\0", start))  # other pictures follow it
+    scanned_bits = 8 * (len(source) - start)  # from the last of the segments on, which is the scan's
     return Header(
         width=int(width),
         height=int(height),
         plain=colours in _COLOURS or colours == _GREY,
         common=colours in _COLOURS and frames <= _COMMON_FRAMES and not several,
-        has_luma=colours == _WITH_LUMA,
+        told_by_luma=colours == _WITH_LUMA and scanned_bits > _FLAT_BITS_PER_PIXEL * width * height,
         progressive=_PROGRESSIVE in frames,
         has_metadata=metadata,
     )
@@ -136,7 +142,7 @@ def digest(encoded: bytes) -> str:
 
 
 def _segments(source: bytes) -> Iterator[tuple[int, int]]:
-    """Markers before the first scan, each with where its content begins."""
+    """Markers up to the first scan's, each with where its content begins."""
     at = 2
     while at + 4 <= len(source):
         if source[at] != 0xFF:
@@ -146,6 +152,7 @@ def _segments(source: bytes) -> Iterator[tuple[int, int]]:
             continue
         marker = source[at + 1]
         if marker == _START_OF_SCAN:
+            yield marker, at + 4
             return
         if marker in (0x00, 0xFF) or marker in _STANDALONE:
             at += 1 if marker == 0xFF else 2

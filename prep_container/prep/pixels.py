@@ -67,13 +67,18 @@ def sampled_alike(pixels: bytes, lumas: NDArray[np.uint8]) -> NDArray[np.intp]:
     """The rows of `lumas`, the samples of one JPEG each, that may belong to these samples of pixels.
 
     None is missing that does. JFIF's conversion rounds each colour by a half at most, so the brightness of the rounded
-    ones is off by no more than that, except where a colour was cut off at black or white.
+    ones is off by no more than that; where one was cut off at black it may be too great, at white too small.
     """
     colours = np.frombuffer(pixels, np.uint8).reshape(-1, 3)
     brightness = colours @ _BRIGHTNESS
+    least = np.where((colours > 0).all(axis=1), brightness - _ROUNDING, 0)
+    most = np.where((colours < 255).all(axis=1), brightness + _ROUNDING, 255)
     left = np.arange(len(lumas))
-    for place in np.flatnonzero(((colours > 0) & (colours < 255)).all(axis=1)):
-        left = left[np.abs(lumas[left, place] - brightness[place]) <= _ROUNDING]
+    for place in range(len(colours)):
+        found = lumas[left, place]
+        left = left[(least[place] <= found) & (found <= most[place])]
+        if not left.size:
+            break
     return left
 
 

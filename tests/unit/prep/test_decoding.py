@@ -216,6 +216,45 @@ def test_a_jpegs_luma_is_what_pillow_has_of_it() -> None:
         assert jpeg.luma(source).tobytes() == opened.tobytes()
 
 
+def test_jpegs_of_the_same_pixels_are_known_by_the_same_luma_or_by_their_colours(tmp_path: Path) -> None:
+    several = 0  # drawings of which this is worth asking
+    for seed in range(40):
+        draw = random.Random(seed)
+        drawing = Image.new("RGB", (2, 2))
+        drawing.putdata([tuple(draw.choices((0, 255), k=3)) for _ in range(4)])
+        drawing = drawing.resize((64, 64), Image.Resampling.NEAREST)
+        lumas: dict[bytes, set[bytes]] = {}
+        known_by: dict[bytes, set[str]] = {}
+        for quality in range(40, 100, 4):
+            source = encoded(drawing, "JPEG", quality=quality, subsampling=0)
+            outcome, of_it = decoded(source, tmp_path), jpeg.pixels(source).tobytes()
+            assert isinstance(outcome, Decoded)
+            lumas.setdefault(of_it, set()).add(jpeg.luma(source).tobytes())
+            if not outcome.identity.in_colour:
+                known_by.setdefault(of_it, set()).add(outcome.identity.digest)
+        several += any(len(of_it) > 1 for of_it in lumas.values())
+        assert all(len(of_it) == 1 for of_it in known_by.values())
+    assert several
+
+
+def test_a_jpeg_of_a_sampling_that_only_pillow_knows_is_read(tmp_path: Path) -> None:
+    source = bytearray(encoded(noise((64, 64)), "JPEG", subsampling=2))
+    sampling = source.index(b"\xff\xc0") + 11
+    assert source[sampling] == 0x22
+    source[sampling] = 0x14  # as many blocks, not two by two but one by four
+    assert jpeg.read_header(bytes(source)) is None
+    outcome = decoded(bytes(source), tmp_path)
+    assert isinstance(outcome, Decoded)
+    assert (outcome.width, outcome.height, outcome.passes) == (64, 64, False)
+
+
+@pytest.mark.parametrize("length", [3, 60, 300])
+def test_of_a_jpeg_that_ends_in_its_head_the_reason_is_told(length: int, tmp_path: Path) -> None:
+    outcome = decoded(encoded(noise((64, 48)), "JPEG")[:length], tmp_path)
+    assert isinstance(outcome, Undecodable)
+    assert "Error" not in outcome.reason
+
+
 def test_trouble_with_the_disk_is_not_the_pictures_fault(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         decoded(tmp_path / "gone.jpg", tmp_path)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -148,6 +149,19 @@ def test_a_picture_known_by_its_colours_takes_the_identity_of_the_jpeg_that_has_
     }
     joined = in_luma(found, {0: seen(opened(source)), 2: seen(opened(other))})
     assert joined == found | {1: replace(found[1], identity=found[0].identity)}
+
+
+def test_jpegs_whose_lumas_differ_but_not_their_colours_are_known_by_one_luma() -> None:
+    found = {n: Decoded(9, 9, True, 9, 9, f"{n}", Identity(known, b"", n == 2)) for n, known in enumerate("baC")}
+    joined = in_luma(found, {n: replace(found[n], identity=found[2].identity) for n in (0, 1)})
+    assert [one.identity.digest for one in joined.values()] == ["a", "a", "a"]
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_blank_picture_is_like_no_photograph(grey: int) -> None:
+    jpegs = [some_jpeg(seed) for seed in range(40)]
+    found = {number: seen(opened(source), source) for number, source in enumerate(jpegs)}
+    assert perhaps_in_colour(found | {50: seen(Image.new("RGB", (61, 47), (grey,) * 3))}) == set()
 
 
 def test_a_picture_keeps_its_identity_when_its_copy_in_another_file_joins_it() -> None:

@@ -13,6 +13,7 @@ from unit.prep.minis import Labelled, MiniDataset, as_coco, as_manifest, picture
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS, PreparationPlan
+from prep import jpeg
 from prep.pipeline import prepare
 from prep.progress import Progress
 from prep.quarantine import CODES, Entry
@@ -84,6 +85,26 @@ def test_a_jpeg_that_passes_through_is_the_picture_that_another_format_has_of_it
     sides = result.stems()
     assert sides["kept2"] == sides["copy2"]
     assert sides["kept5"] == sides["copy5"]
+
+
+def test_drawings_of_the_same_pixels_and_other_luma_never_leak(mini: MiniDataset) -> None:
+    draw, boxes = random.Random(0), set[tuple[int, int, int, int]]()
+    while len(boxes) < 16:
+        x, y, width, height = (8 * draw.randrange(*limits) for limits in ((0, 8), (0, 8), (2, 5), (2, 5)))
+        boxes.add((x, y, x + width, y + height))
+    for number, box in enumerate(sorted(boxes)):
+        drawing = Image.new("RGB", (96, 96), (0, 255, 0))
+        drawing.paste(draw.choice([(0, 0, 0), (255, 255, 255), (0, 255, 255)]), box)
+        pixels, lumas = set(), set()
+        for quality in (48, 52):
+            buffer = io.BytesIO()
+            drawing.save(buffer, "JPEG", quality=quality, subsampling=0)
+            pixels.add(jpeg.pixels(buffer.getvalue()).tobytes())
+            lumas.add(jpeg.luma(buffer.getvalue()).tobytes())
+            mini.put(f"{number}-{quality}.jpg", buffer.getvalue())
+            mini.put(f"{number}-{quality}.xml", voc_xml([("sign", *box)]))
+        assert (len(pixels), len(lumas)) == (1, 2)
+    assert mini.run().report["left_out"] == {"duplicate_image": 16}
 
 
 @pytest.mark.parametrize("write", [as_coco, as_manifest])
