@@ -26,10 +26,10 @@ LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
 _WITH_LUMA = "YCbCr"
 _COLOURS = (_WITH_LUMA, "RGB")
 _GREY = "Gray"
-# Colours that are cut off (pure green may have any luma from 120 to 179) can be the same though the luma is not. For the
-# whole of a picture that happens if it is made of a few flat ones: of each block of 8 by 8 its file then says no more
-# than that nothing changes, in 14 bits for all three components.
-_FLAT_BITS_PER_PIXEL = 0.3
+# Colours that are cut off (pure green may have any luma from 120 to 179) can be the same though the luma is not. That
+# happens to the whole of a picture if it is made of a few flat ones. Of most blocks of 8 by 8 pixels its file then says
+# no more than that nothing changes, in 14 bits for all three components.
+_FLAT_BITS_PER_PIXEL = 0.5
 _START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
