@@ -77,6 +77,7 @@ class _Worker:
         self._http = _HttpServer(
             uvicorn.Config(
                 self._detecting.app,
+                interface="asgi3",
                 http=DeadlineProtocol,
                 ws="none",
                 lifespan="off",
@@ -84,6 +85,7 @@ class _Worker:
                 log_level="error",
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nothing here asks who the client is
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )

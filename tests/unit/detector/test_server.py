@@ -240,6 +240,11 @@ def test_other_methods_and_paths_are_refused_in_the_same_form() -> None:
     for response, status in ((client().get("/invocations"), 405), (client().get("/models"), 404)):
         assert response.status_code == status
         assert list(response.json()) == ["error"]
+    assert client().get("/invocations").headers["allow"] == "POST"
+
+
+def test_a_query_does_not_matter() -> None:
+    assert client().post("/invocations?variant=champion", content=b"picture", headers=JPEG).status_code == 200
 
 
 @pytest.mark.parametrize(("workers", "mebibytes"), [(2, 32), (3, 32), (8, 12), (200, 1)])
