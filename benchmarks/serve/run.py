@@ -56,8 +56,9 @@ class Measured:
     def more(self) -> Spread:
         return Spread.of([http - alone for http, alone in zip(self.over_http, self.alone, strict=True)])
 
-    def share(self) -> Spread:
-        return Spread.of([http / alone for http, alone in zip(self.rate_http, self.rate_all, strict=True)])
+    def share(self, alone: list[float]) -> Spread:
+        """The clients' rate over one in-process, round by round."""
+        return Spread.of([http / without for http, without in zip(self.rate_http, alone, strict=True)])
 
 
 def main() -> int:
@@ -158,6 +159,8 @@ def _table(measured: dict[str, Measured]) -> str:
             (f"{name}: in-process, one thread", "pictures/s", Spread.of(one.rate_one).text(1)),
             (f"{name}: in-process, {cores} threads", "pictures/s", Spread.of(one.rate_all).text(1)),
             (f"{name}: HTTP, {CLIENTS} clients", "pictures/s", Spread.of(one.rate_http).text(1)),
+            (f"{name}: HTTP, {CLIENTS} clients, over one thread", "times", one.share(one.rate_one).text(2)),
+            (f"{name}: HTTP, {CLIENTS} clients, over {cores} threads", "times", one.share(one.rate_all).text(2)),
             (f"{name}: start to first answer", "s", Spread.of(one.start).text(2)),
             (f"{name}: resident memory after the round, supervisor and worker", "MiB", Spread.of(one.resident).text()),
             (f"{name}: the most they have held", "MiB", Spread.of(one.peak).text()),
@@ -167,7 +170,7 @@ def _table(measured: dict[str, Measured]) -> str:
 
 def _wanted(name: str, one: Measured) -> list[Verdict]:
     cores = len(os.sched_getaffinity(0))
-    more, share, peak, start = one.more(), one.share(), Spread.of(one.peak), Spread.of(one.start)
+    more, share, peak, start = one.more(), one.share(one.rate_all), Spread.of(one.peak), Spread.of(one.start)
     return [
         Verdict(
             f"{name}: HTTP p50 at most {MORE_MS:g} ms above in-process", f"{more.text(2)} ms", more.middle <= MORE_MS
