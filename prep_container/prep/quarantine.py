@@ -31,7 +31,7 @@ CODES: dict[str, str] = {
     "image_too_large": "a picture with more pixels than can be decoded safely",
     "no_usable_box": "a picture left with no box",
     "no_object": "a picture annotated as showing no object",
-    "duplicate_image": "the same pixels and the same boxes as another picture",
+    "duplicate_image": "the same picture as another one, with the same boxes",
     # Boxes that are left out.
     "unknown_class": "an object of a class that the plan does not ask for",
     "degenerate_box": "a box less than a pixel wide or high, or with swapped corners",
@@ -47,9 +47,9 @@ CODES: dict[str, str] = {
     "class_id_mismatch": "a class's number and its name disagree",
     "damaged_image": "decodes completely, but not cleanly; encoded anew",
     "not_listed": "in none of the lists that are followed; used for training",
-    "split_conflict": "the same pixels were given to different parts; used for the most protected one",
+    "split_conflict": "the same picture was given to different parts; used for the most protected one",
     "box_clipped": "a box reaching over the edge was cut at it",
-    "conflicting_boxes": "the same pixels as another picture, with other boxes",
+    "conflicting_boxes": "the same picture as another one, with other boxes",
     "merged_annotation": "several entries of one file describe the picture; the boxes of all are used",
     "similar_classes": "names of classes that differ only in case; each is a class of its own",
 }
