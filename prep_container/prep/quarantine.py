@@ -11,6 +11,7 @@ from pathlib import Path
 CODES: dict[str, str] = {
     # Files that are left out.
     "unsupported_file": "neither a picture nor an annotation this container reads",
+    "unsupported_image": "a picture of a kind that is not read: convert it to JPEG or PNG",
     "unknown_layout": "a text of none of the annotation layouts that are read",
     "unsafe_member": "a link, a device or a name that leaves the folder",
     "unreadable_file": "a file or folder that the system does not let be read",
@@ -20,6 +21,7 @@ CODES: dict[str, str] = {
     "duplicate_annotation": "a second annotation of the same picture",
     "conflicting_annotation": "an annotation of which several archives hold different versions",
     "annotation_without_image": "an annotation whose picture is not there",
+    "annotation_of_unsupported_image": "an annotation whose picture is of a kind that is not read",
     "ambiguous_image": "an annotation, or a name on a list, that fits several different pictures equally well",
     "outside_reference": "an annotation whose picture lies where the job's inputs do not reach",
     "too_many_boxes": "an annotation with an absurd number of objects",

@@ -37,6 +37,7 @@ _WARNED_REMARKS = (
 )
 # What was left out although it was meant to be used, and what a person can mostly mend.
 _WARNED_LOSSES = (
+    "unsupported_image",
     "unsafe_member",
     "file_too_large",
     "unreadable_file",
