@@ -105,15 +105,21 @@ def snapshot(store: ObjectStore, run: Run, before: Snapshot | None = None) -> Sn
     return Snapshot(found, str((desired or {}).get("run_id", "")))
 
 
-def preparation_outcome(report: Mapping[str, Any]) -> str:
-    """Return what the preparation made of the data set, in one line; nothing that was left out goes unsaid."""
+def preparation_outcome(report: Mapping[str, Any], folder: str) -> str:
+    """Return what the preparation made of the data set, in one line; no loss and no warning goes unsaid.
+
+    `folder` is where the report lies, which has each of them by name.
+    """
     images, splits = report["images"], report["splits"]
     boxes = sum(split["boxes"] for split in splits.values())
     parts = ", ".join(f"{splits[name]['images']} {name}" for name in ("train", "validation", "test") if name in splits)
     line = f"{counted(images['used'], 'picture')} ({parts}), {counted(boxes, 'box', 'boxes')}, "
     line += f"{counted(len(report['classes']), 'class', 'classes')}; "
-    left_out = report.get("left_out") or {}
-    if not left_out:
-        return line + "nothing left out"
-    reasons = ", ".join(f"{number} {code}" for code, number in sorted(left_out.items(), key=lambda item: -item[1]))
-    return line + f"left out: {reasons}"
+    if left_out := report.get("left_out"):
+        reasons = ", ".join(f"{number} {code}" for code, number in sorted(left_out.items(), key=lambda item: -item[1]))
+        line += f"left out: {reasons} (each is named in {folder}/quarantine.jsonl)"
+    else:
+        line += "nothing left out"
+    if warnings := report.get("warnings"):
+        line += f"; {counted(len(warnings), 'warning')}, to be read in {folder}/report.html"
+    return line

@@ -86,9 +86,7 @@ class Watcher:
             report = documents.read_or_none(self.store, self.run.key("report", "report.json"))
             if not report:
                 return ""
-            named = self.run.key("report", "quarantine.jsonl")
-            where = f" (each is named in s3://{self.store.bucket}/{named})" if report.get("left_out") else ""
-            return escape(preparation_outcome(report) + where)
+            return escape(preparation_outcome(report, f"s3://{self.store.bucket}/{self.run.key('report')}"))
         if stage == "train":
             if not self._epochs:
                 return ""

@@ -95,9 +95,9 @@ def with_one_identity(pictures: Sequence[LabelledPicture]) -> list[LabelledPictu
 
 
 def without_copies(pictures: Sequence[LabelledPicture], quarantine: Quarantine) -> list[LabelledPicture]:
-    """One of each set of pictures with the same pixels and the same boxes; the copies are left out by name.
+    """One of each set of equal pictures with the same boxes; the copies are left out by name.
 
-    The same pixels with other boxes stay, with a remark: which boxes are right is not for a program to say. The split
+    Equal pictures with other boxes stay, with a remark: which boxes are right is not for a program to say. The split
     keeps them on one side.
     """
     alike: dict[str, dict[tuple[Box, ...], LabelledPicture]] = defaultdict(dict)
@@ -106,16 +106,15 @@ def without_copies(pictures: Sequence[LabelledPicture], quarantine: Quarantine) 
         boxes = tuple(sorted(picture.boxes))
         first = same_pixels.get(boxes)
         if first:
-            reason = f"it has the pixels and the boxes of {first.source.path}"
+            reason = f"it is the same picture as {first.source.path}, with the same boxes"
             quarantine.leave_out(
                 picture.source.path, "duplicate_image", reason, annotation=picture.annotation.path, deliberate=True
             )
             continue
         if same_pixels:
             other = next(iter(same_pixels.values())).source.path
-            quarantine.remark(
-                picture.source.path, "conflicting_boxes", f"it has the pixels of {other}, but other boxes"
-            )
+            reason = f"it is the same picture as {other}, but with other boxes"
+            quarantine.remark(picture.source.path, "conflicting_boxes", reason)
         same_pixels[boxes] = picture
     return [picture for same_pixels in alike.values() for picture in same_pixels.values()]
 

@@ -143,7 +143,7 @@ def _one_part_per_content(
         settled.update(dict.fromkeys(paths, final))
         if len(given) > 1:
             places = " and ".join(f"{part} ({given[part]})" for part in PARTS if part in given)
-            remarks.update(dict.fromkeys(paths, f"the same pixels were given to {places}; used for {final}"))
+            remarks.update(dict.fromkeys(paths, f"the same picture was given to {places}; used for {final}"))
     return settled, remarks
 
 

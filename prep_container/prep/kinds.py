@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dropspot.sniff import recognised
 from prep.model import Kind
 
 PLAN_NAME = "training.json"  # a plan that lies in the data set itself
@@ -25,16 +26,28 @@ _NAMES_SUFFIXES = frozenset({"names", "labels", "yaml", "yml"})
 _LABEL_LINE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[0-9]+(?:[ \t]+[-+0-9.eE]+){4}\s")
 _NUMBERED = re.compile(r" \([0-9]+\)$")
 _MASK_FOLDERS = frozenset({"trimaps", "segmentationclass", "segmentationobject"})
+_UNSUPPORTED = {
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"8BPS\0": "PSD",
+    b"\x76\x2f\x31\x01": "OpenEXR",
+}
+# A text may begin so too: sizes of two digits or more are asked for.
+_NETPBM = re.compile(rb"P(?:[1-6](?:\s+(?:#[^\n]*\n\s*)*[1-9][0-9]{1,5}){2}\s|7\s+WIDTH\s)")
+_NETPBM_NAMES = ("PBM", "PGM", "PPM", "PBM", "PGM", "PPM", "PAM")
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was recognised; `reason` says why a file of the kind OTHER is not used."""
+    """What was recognised; `code` and `reason` say why a file of the kind OTHER is not used."""
 
     kind: Kind
     image_format: str = ""
     reason: str = ""
+    code: str = "unsupported_file"
 
 
 def image_format(head: bytes) -> str:
@@ -53,6 +66,21 @@ def image_format(head: bytes) -> str:
         return "WEBP"
     # Two letters are little evidence: in a bitmap the size of its second header follows, one of a few.
     return "BMP" if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS else ""
+
+
+def unsupported_format(head: bytes) -> str:
+    """The picture format that is not read of which a file's first bytes tell, or ""."""
+    kind = recognised(head)
+    if kind in ("image/avif", "image/heic"):
+        return kind.removeprefix("image/").upper()
+    if _NETPBM.match(head):
+        return _NETPBM_NAMES[head[1] - ord("1")]
+    # An icon's own signature could be a number: its count of pictures and a byte that is always 0 speak for it.
+    if head.startswith(b"\0\0\1\0") and head[4:5] != b"\0" and head[5:6] == head[9:10] == b"\0":
+        return "ICO"
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    return next((name for beginning, name in _UNSUPPORTED.items() if head.startswith(beginning)), "")
 
 
 def suffix(name: str) -> str:
@@ -75,10 +103,12 @@ def classify(path: str, head: bytes) -> Verdict:
     """Recognise a file by its path in the data set ("/" between parts) and its first HEAD_BYTES bytes."""
     name = path.rpartition("/")[2]
     kind, found = Kind.OTHER, image_format(head)
-    reason = _ignored(path)
+    reason, unsupported = _ignored(path), ""
     if not reason:
         if path == PLAN_NAME:
             kind = Kind.PLAN
+        elif not found and (unsupported := unsupported_format(head)):
+            reason = f"its content is {unsupported}, which data sets may not hold: convert it to JPEG or PNG"
         elif found or suffix(name) in SUFFIX_FORMATS:
             kind = Kind.PICTURE
         elif _is_list(path, head):
@@ -89,7 +119,8 @@ def classify(path: str, head: bytes) -> Verdict:
             kind = Kind.ANNOTATION
         else:
             reason = _foreign(name)
-    return Verdict(kind, found if kind is Kind.PICTURE else "", reason)
+    code = "unsupported_image" if unsupported else "unsupported_file"
+    return Verdict(kind, found if kind is Kind.PICTURE else "", reason, code)
 
 
 def _ignored(path: str) -> str:

@@ -1,8 +1,8 @@
 """When a data set as a whole cannot be used: one sentence that says why.
 
 The limit on losses counts what was meant to be a picture to use, and is not: pictures that are left out, files called
-like pictures that are not read at all (links, unsafe members of archives, those that are too large or that the system
-does not let be read), and pictures that are not there although boxes on them are annotated; each once.
+like pictures that are not read at all (links, unsafe members of archives, those that are too large, of another kind or
+that the system does not let be read), and pictures that are not there although boxes on them are annotated; each once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from prep.naming import fold, path_parts
 from prep.quarantine import Entry, Quarantine
 
 # Why a file is not read that may have been meant as a picture, and why an annotation has none.
-_CONSEQUENCES = frozenset({"no_annotation", "no_usable_box", "listed_without_annotation", "unsupported_file"})
-_UNREAD = frozenset({"unsafe_member", "file_too_large", "unreadable_file"})
-_PICTURE_MISSING = frozenset({"annotation_without_image", "outside_reference"})
+_CONSEQUENCES = frozenset(
+    {"no_annotation", "no_usable_box", "listed_without_annotation", "unsupported_file", "unsupported_image"}
+)
+_UNREAD = frozenset({"unsafe_member", "file_too_large", "unreadable_file", "unsupported_image"})
+_PICTURE_MISSING = frozenset({"annotation_without_image", "annotation_of_unsupported_image", "outside_reference"})
 
 
 def wanted_classes(annotations: Iterable[Annotation], plan: PreparationPlan) -> set[str]:
@@ -145,9 +147,10 @@ def _counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def _summary(quarantine: Quarantine) -> str:
-    """Counts per code and one example, so that the sentence is enough to begin mending with."""
-    counts = ", ".join(f"{count} {code}" for code, count in quarantine.counts().items())
+    """Counts per code and an example of the most frequent cause: enough to begin mending with."""
+    numbers = quarantine.counts()
+    counts = ", ".join(f"{count} {code}" for code, count in numbers.items())
     left_out = [entry for entry in quarantine.sorted() if entry.left_out and not entry.deliberate]
     # A picture without annotation says less than the annotation that could not be read.
-    example = min(left_out, key=lambda entry: entry.code in _CONSEQUENCES, default=None)
+    example = min(left_out, key=lambda entry: (entry.code in _CONSEQUENCES, -numbers[entry.code]), default=None)
     return f"{counts}; for example {example.place}: {example.reason}" if example else counts or "nothing"

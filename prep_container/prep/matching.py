@@ -14,6 +14,7 @@ from prep.naming import AmbiguousNameError, Found, PictureIndex, fold, path_part
 from prep.neighbours import Neighbours
 from prep.quarantine import Quarantine
 from prep.single_pictures import leave_out_listed_names, leave_out_single_pictures
+from prep.unsupported_images import UnsupportedImages
 from prep.versions import Versions
 
 ONE_FILE_PER_PICTURE = frozenset({"voc", "yolo", "sagemaker-json"})  # layouts whose files are called like the picture
@@ -71,16 +72,16 @@ def match(
     name, is left to its own. `dataset_uri` is where the data set lies in S3: a URI below it names a picture of its.
     Everything that stays single is left out by name: annotations, pictures, and names in `listed`.
     """
-    index = PictureIndex(pictures)
+    index, unsupported = PictureIndex(pictures), UnsupportedImages(quarantine)
     claims = []
     for annotation in sorted(annotations, key=_place):
         try:
             claims.append(_claim(annotation, index, dataset_uri))
         except AmbiguousNameError as error:
             quarantine.leave_out(annotation.file.path, "ambiguous_image", str(error), item=annotation.item)
-    pairs, unsettled = _paired(_without_foreign(claims, pictures), dataset_uri, quarantine)
+    pairs, unsettled = _paired(_without_foreign(claims, pictures), unsupported, dataset_uri, quarantine)
     leave_out_single_pictures(pictures, pairs, _refused(index, quarantine) | unsettled, listed, quarantine)
-    leave_out_listed_names(_described_names(annotations), listed, quarantine)
+    leave_out_listed_names(_described_names(annotations) | unsupported.names, listed, quarantine)
     return [pairs[path] for path in sorted(pairs)]
 
 
@@ -140,7 +141,7 @@ def _without_foreign(claims: Sequence[_Claim], pictures: Sequence[SourceFile]) -
 
 
 def _paired(
-    claims: Sequence[_Claim], dataset_uri: str, quarantine: Quarantine
+    claims: Sequence[_Claim], unsupported: UnsupportedImages, dataset_uri: str, quarantine: Quarantine
 ) -> tuple[dict[str, Pair], dict[str, str]]:
     """Let the claims choose in their order; the pairs by the path of the picture.
 
@@ -161,7 +162,7 @@ def _paired(
         meant = choice or claim.foreign
         first = firsts.get(meant.picture.path) if meant else None
         if meant is None or (first and _means_another(claim, meant, first)) or not (first or choice):
-            code, reason = _no_picture(annotation, claim.foreign, dataset_uri)
+            code, reason = _no_picture(annotation, claim.foreign, unsupported, dataset_uri)
             quarantine.leave_out(annotation.file.path, code, reason, item=annotation.item)
         elif first is None:
             firsts[meant.picture.path] = claim
@@ -191,8 +192,13 @@ def _means_another(claim: _Claim, choice: Found, first: _Claim) -> bool:
     return not first.named.contradicted or first.named.folders > choice.folders
 
 
-def _no_picture(annotation: Annotation, foreign: Found | None, dataset_uri: str) -> tuple[str, str]:
-    """The code and reason for an annotation whose picture is not there."""
+def _no_picture(
+    annotation: Annotation, foreign: Found | None, unsupported: UnsupportedImages, dataset_uri: str
+) -> tuple[str, str]:
+    """The code and reason for an annotation whose picture is not there, or there but of a kind that is not read."""
+    there = _claim(annotation, unsupported, dataset_uri)
+    if reason := unsupported.reason(there.named, there.own):
+        return "annotation_of_unsupported_image", reason
     stated = annotation.picture_name
     if stated.startswith("s3://") and not _below(stated, dataset_uri):
         bucket = (path_parts(stated)[1:] or [""])[0]

@@ -24,7 +24,10 @@ _PARTS = {
     "trainval": "trainval",
 }
 # Formats that pictures are converted from, without their annotations hearing of it.
-_CONVERTED = frozenset({"ppm", "pgm", "pnm", "heic", "heif", "avif", "jp2", "tga", "dng", "raw", "dcm"})
+_CONVERTED = frozenset({
+    "ppm", "pgm", "pbm", "pnm", "pam", "heic", "heif", "hif", "avif", "jp2", "j2k", "jpx", "jxl", "psd", "ico", "exr",
+    "tga", "dng", "raw", "dcm",
+})  # fmt: skip
 _YEAR = re.compile(r"[-_]?(19|20)\d\d$")
 # As SageMaker's channels are called: `train` holds the pictures, `train_annotation` what is said about them. Others
 # call the folders `training_set` and `test_set`.

@@ -26,7 +26,7 @@ from prep.oxford import renamed
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
 from prep.references import referenced_pictures
-from prep.report import Findings, build_report
+from prep.report import Findings, build_report, told_warnings
 from prep.report_page import write_report_page
 from prep.similar_classes import remark_on_similar_classes
 from prep.sources import collect
@@ -106,6 +106,8 @@ def _prepare(
         f"used {report['images']['used']} of {len(pictures)} images: "
         + ", ".join(f"{report['splits'][side]['images']} {side}" for side in SPLITS)
     )
+    for line in told_warnings(report["warnings"]):
+        say(line)
     return report
 
 

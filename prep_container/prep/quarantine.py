@@ -11,6 +11,7 @@ from pathlib import Path
 CODES: dict[str, str] = {
     # Files that are left out.
     "unsupported_file": "neither a picture nor an annotation this container reads",
+    "unsupported_image": "a picture of a kind that is not read: convert it to JPEG or PNG",
     "unknown_layout": "a text of none of the annotation layouts that are read",
     "unsafe_member": "a link, a device or a name that leaves the folder",
     "unreadable_file": "a file or folder that the system does not let be read",
@@ -20,6 +21,7 @@ CODES: dict[str, str] = {
     "duplicate_annotation": "a second annotation of the same picture",
     "conflicting_annotation": "an annotation of which several archives hold different versions",
     "annotation_without_image": "an annotation whose picture is not there",
+    "annotation_of_unsupported_image": "an annotation whose picture is of a kind that is not read",
     "ambiguous_image": "an annotation, or a name on a list, that fits several different pictures equally well",
     "outside_reference": "an annotation whose picture lies where the job's inputs do not reach",
     "too_many_boxes": "an annotation with an absurd number of objects",
@@ -31,7 +33,7 @@ CODES: dict[str, str] = {
     "image_too_large": "a picture with more pixels than can be decoded safely",
     "no_usable_box": "a picture left with no box",
     "no_object": "a picture annotated as showing no object",
-    "duplicate_image": "the same pixels and the same boxes as another picture",
+    "duplicate_image": "the same picture as another one, with the same boxes",
     # Boxes that are left out.
     "unknown_class": "an object of a class that the plan does not ask for",
     "degenerate_box": "a box less than a pixel wide or high, or with swapped corners",
@@ -47,9 +49,9 @@ CODES: dict[str, str] = {
     "class_id_mismatch": "a class's number and its name disagree",
     "damaged_image": "decodes completely, but not cleanly; encoded anew",
     "not_listed": "in none of the lists that are followed; used for training",
-    "split_conflict": "the same pixels were given to different parts; used for the most protected one",
+    "split_conflict": "the same picture was given to different parts; used for the most protected one",
     "box_clipped": "a box reaching over the edge was cut at it",
-    "conflicting_boxes": "the same pixels as another picture, with other boxes",
+    "conflicting_boxes": "the same picture as another one, with other boxes",
     "merged_annotation": "several entries of one file describe the picture; the boxes of all are used",
     "similar_classes": "names of classes that differ only in case; each is a class of its own",
 }

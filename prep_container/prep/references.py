@@ -30,7 +30,9 @@ def referenced_pictures(references: Path, quarantine: Quarantine) -> list[Source
         if verdict.kind is Kind.PICTURE:
             pictures.append(SourceFile(uri, Kind.PICTURE, stored, image_format=verdict.image_format))
         else:
-            quarantine.leave_out(uri, "unsupported_file", "a manifest refers to it, and it is no picture")
+            is_picture = verdict.code == "unsupported_image"
+            reason = verdict.reason if is_picture else "a manifest refers to it, and it is no picture"
+            quarantine.leave_out(uri, verdict.code, reason)
     return pictures
 
 

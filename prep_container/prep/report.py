@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from dropspot.preparation_plan import SPLITS, PreparationPlan
 from prep.model import LabelledPicture
+from prep.page.words import counted, shown
 from prep.quarantine import CODES, Quarantine
 from prep.split import ENOUGH_TO_HOLD_OUT
 from prep.writers.outputs import count_training_samples
@@ -19,6 +20,7 @@ from prep.writers.record_files import HEADER_WIDTH, OBJECT_WIDTH
 
 SCHEMA = "dropspot/report/1"
 MOST_CLASSES_WARNED = 20
+MOST_WARNINGS_TOLD = 10
 Shared = Mapping[str, Sequence[LabelledPicture]]
 
 # The remarks that a person should know of before trusting a model.
@@ -35,6 +37,7 @@ _WARNED_REMARKS = (
 )
 # What was left out although it was meant to be used, and what a person can mostly mend.
 _WARNED_LOSSES = (
+    "unsupported_image",
     "unsafe_member",
     "file_too_large",
     "unreadable_file",
@@ -112,14 +115,23 @@ def build_report(
         "left_out": quarantine.counts(),
         "remarks": quarantine.counts(left_out=False),
         "warnings": [
-            *_class_warnings(shared, boxes, classes, division),
-            *_list_warnings(division, findings.lists, plan),
+            # What may spoil every box comes first, and last what there may be many of.
             *_convention_warnings(conventions),
             *_clipped_warnings(shared, quarantine),
+            *_list_warnings(division, findings.lists, plan),
             *_loss_warnings(quarantine),
             *_remark_warnings(quarantine),
+            *_class_warnings(shared, boxes, classes, division),
         ],
     }
+
+
+def told_warnings(warnings: Sequence[str]) -> Iterator[str]:
+    """Lines for a log: the first warnings, and how many more there are."""
+    for warning in warnings[:MOST_WARNINGS_TOLD]:
+        yield f"warning: {shown(warning, 400)}"
+    if len(warnings) > MOST_WARNINGS_TOLD:
+        yield f"{counted(len(warnings) - MOST_WARNINGS_TOLD, 'more warning')} in report.html"
 
 
 def label_width(max_boxes: int) -> int:

@@ -90,7 +90,7 @@ def _folder(path: str) -> str:
 
 
 def leave_out_listed_names(described: set[str], listed: GivenLists, quarantine: Quarantine) -> None:
-    """Names on lists that have neither a picture (which then has its own entry) nor one of the annotations' names."""
+    """Names on lists that have neither a picture (which then has its own entry) nor one of the names `described`."""
     for name, lists in listed.missing.items():
         last = (path_parts(name) or [""])[-1]
         if fold(last) in described or fold(stem(last)) in described:

@@ -128,7 +128,7 @@ def _readable_name(path: str) -> str:
 def _recognise(path: str, head: bytes, stored: Path, archive: str, quarantine: Quarantine) -> SourceFile | None:
     verdict = classify(path, head)
     if verdict.kind is Kind.OTHER:
-        quarantine.leave_out(path, "unsupported_file", verdict.reason)
+        quarantine.leave_out(path, verdict.code, verdict.reason)
         return None
     return SourceFile(path, verdict.kind, stored, archive, verdict.image_format)
 

@@ -31,7 +31,7 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II
 _ANNOTATIONS = (".xml", ".txt", ".json", ".jsonl", ".manifest")
 _NAMES = re.compile(r"(classes\.txt|.*\.names|.*\.ya?ml|.*\.data|(_darknet\.)?labels\.txt)", re.IGNORECASE)
 _LIST = re.compile(r"(.*/)?((list|train|val|validation|trainval|test)\.txt|imagesets/main/[^/]*\.txt)", re.IGNORECASE)
-_AT_THE_DOOR = ("unsupported_file", "unsafe_member", "file_too_large")
+_AT_THE_DOOR = ("unsupported_file", "unsupported_image", "unsafe_member", "file_too_large")
 _ITEM = re.compile(r" \([^()]*\)$")  # of a file that describes many pictures
 _PUBLISHED = re.compile(r"(.*)-[0-9a-f]{12}\.jpg")
 

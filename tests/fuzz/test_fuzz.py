@@ -50,6 +50,14 @@ def test_what_the_cases_are_made_from_is_used_completely(origin: str, tmp_path: 
     assert problems(folders.dataset, folders.prepared, folders.report) == []
 
 
+@pytest.mark.parametrize("origin", ["voc", "coco", "yolo"])
+def test_pictures_of_kinds_that_are_not_read_are_accounted_for(origin: str, tmp_path: Path) -> None:
+    pictures = [path for path in dataset(origin) if path.endswith((".jpg", ".png"))][:3]
+    foreign = dict.fromkeys(pictures, b"8BPS\0\1") | {"other/p.avif": b"\0\0\0\x1cftypavif"}
+    answer = try_case(unspoilt(origin, **foreign), tmp_path / "there", prepare)
+    assert answer["outcome"] == "prepared", answer
+
+
 def test_a_number_is_the_same_case_every_time() -> None:
     cases = [make_case(7, number) for number in range(100)]
     assert [make_case(7, number) for number in range(100)] == cases

@@ -67,9 +67,18 @@ def test_a_document_is_read_once(store: MemoryStore, run: Run) -> None:
 
 
 def test_the_outcome_counts_what_was_left_out_and_why() -> None:
-    text = preparation_outcome(road.REPORT)
+    text = preparation_outcome(road.REPORT, "s3://b/report")
     assert text == (
         "10 pictures (7 train, 1 validation, 2 test), 12 boxes, 2 classes; left out: 1 no_annotation, 1 corrupt_image"
+        " (each is named in s3://b/report/quarantine.jsonl)"
     )
     whole: dict[str, Any] = {**road.REPORT, "left_out": {}}
-    assert preparation_outcome(whole).endswith("; nothing left out")
+    assert preparation_outcome(whole, "s3://b/report").endswith("; nothing left out")
+
+
+def test_the_outcome_counts_the_warnings_and_says_where_they_are() -> None:
+    doubtful: dict[str, Any] = {**road.REPORT, "left_out": {}, "warnings": ["in doubt", "rare"]}
+    told = preparation_outcome(doubtful, "s3://b/report")
+    assert told.endswith("; nothing left out; 2 warnings, to be read in s3://b/report/report.html")
+    told = preparation_outcome({**road.REPORT, "warnings": ["in doubt"]}, "s3://b/report")
+    assert told.endswith("quarantine.jsonl); 1 warning, to be read in s3://b/report/report.html")

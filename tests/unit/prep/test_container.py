@@ -40,7 +40,7 @@ def alive_in_session(session: int) -> list[str]:
 
 
 def test_a_data_set_is_prepared_with_progress_on_stdout(mini: MiniDataset) -> None:
-    mini.good(12)
+    mini.good(12).put("images/gone.psd", b"8BPS\0\1")
     plan = mini.paths.plan
     plan.parent.mkdir(parents=True)
     plan.write_text(json.dumps({"schema": "dropspot/plan/1", "classes": ["cat"]}))
@@ -48,6 +48,7 @@ def test_a_data_set_is_prepared_with_progress_on_stdout(mini: MiniDataset) -> No
     out, err = job.communicate(timeout=60)
     assert (job.returncode, err) == (0, "")
     assert "prepared 12/12 images, " in out
+    assert out.count("warning: unsupported_image, left out once: ") == 1
     assert json.loads((mini.paths.prepared / "classes.json").read_text()) == {"classes": ["cat"]}
     assert mini.paths.message is not None
     assert not mini.paths.message.exists()

@@ -45,7 +45,7 @@ def test_the_same_pixels_and_boxes_are_used_once() -> None:
     assert [(e.file, e.code, e.annotation, e.deliberate) for e in quarantine.entries] == [
         ("b.jpg", "duplicate_image", "b.xml", True)
     ]
-    assert quarantine.entries[0].reason == "it has the pixels and the boxes of a.jpg"
+    assert quarantine.entries[0].reason == "it is the same picture as a.jpg, with the same boxes"
 
 
 def test_the_same_pixels_with_other_boxes_stay_with_a_remark() -> None:
@@ -53,6 +53,7 @@ def test_the_same_pixels_with_other_boxes_stay_with_a_remark() -> None:
     kept = without_copies([picture("a", "1", "cat"), picture("b", "1", "dog"), picture("c", "2", "cat")], quarantine)
     assert len(kept) == 3
     assert [(e.file, e.code, e.left_out) for e in quarantine.entries] == [("b.jpg", "conflicting_boxes", False)]
+    assert quarantine.entries[0].reason == "it is the same picture as a.jpg, but with other boxes"
 
 
 @given(

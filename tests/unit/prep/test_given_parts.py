@@ -206,7 +206,7 @@ def test_identical_pictures_go_to_the_most_protected_of_their_parts() -> None:
     assert division.parts == dict(
         zip("abcdefg", ["train", "test", "train"] + 2 * ["validation"] + ["test", "validation"], strict=True)
     )
-    reason = "the same pixels were given to train (b) and test (f); used for test"
+    reason = "the same picture was given to train (b) and test (f); used for test"
     assert division.conflicts == {"b": reason, "f": reason}
 
 

@@ -64,6 +64,9 @@ def test_the_example_of_what_went_wrong_is_a_cause() -> None:
     quarantine.leave_out("README.md", "unsupported_file", "neither a picture nor an annotation")
     quarantine.leave_out("a.json", "bad_annotation", "not readable as JSON")
     assert str(nothing_usable(1, 0, quarantine)).endswith("for example a.json: not readable as JSON")
+    for name in ("b.xml", "c.xml"):
+        quarantine.leave_out(name, "annotation_of_unsupported_image", "its picture is odd")
+    assert str(nothing_usable(1, 0, quarantine)).endswith("for example b.xml: its picture is odd")
 
 
 def test_a_missing_picture_is_one_loss_however_often_it_is_missed() -> None:
@@ -80,19 +83,23 @@ def test_a_missing_picture_is_one_loss_however_often_it_is_missed() -> None:
     quarantine.leave_out("a/._1.jpg", "unsafe_member", "a link")
     quarantine.leave_out("big.png", "file_too_large", "large")
     quarantine.leave_out("closed.png", "unreadable_file", "closed")
+    quarantine.leave_out("odd.jpg", "unsupported_image", "odd")
+    quarantine.leave_out("odd.avif", "unsupported_image", "odd")  # the one that is annotated
+    quarantine.leave_out("unasked.avif", "unsupported_image", "odd")
     quarantine.leave_out("a.rar", "unsupported_file", "an archive")
     quarantine.leave_out("named on a list.jpg", "listed_without_annotation", "nowhere")
     without_image("a/1.xml", "1.jpg")  # the link's
     without_image("b/1.xml", "1.jpg")  # another folder's
+    without_image("odd.xml", "odd.jpg", code="annotation_of_unsupported_image")
     without_image("c.xml", "empty.jpg")
     without_image("d.xml", "owl.jpg")
     without_image("m.manifest", "s3://far/2.jpg", item="line 1", code="outside_reference")
     without_image("m.manifest", "s3://far/2.jpg", item="line 2", code="outside_reference")
     missing = missing_pictures(["found.jpg"], annotations, PreparationPlan(), quarantine)
     assert sorted(entry.place for entry in missing) == [
-        "a/1.xml", "b/1.xml", "big.png", "closed.png", "d.xml", "m.manifest, entry line 1"
+        "a/1.xml", "b/1.xml", "big.png", "closed.png", "d.xml", "m.manifest, entry line 1", "odd.jpg"
     ]  # fmt: skip
-    assert len(missing_pictures([], annotations, PreparationPlan(classes=["cat"]), quarantine)) == 5
-    check_losses(6, [], 0.5, missing)
-    with pytest.raises(InvalidInputError, match=r"6 of 12 pictures \(50.0%\) had to be left out, the limit is 40%"):
+    assert len(missing_pictures([], annotations, PreparationPlan(classes=["cat"]), quarantine)) == 6
+    check_losses(7, [], 0.5, missing)
+    with pytest.raises(InvalidInputError, match=r"7 of 13 pictures \(53.8%\) had to be left out, the limit is 40%"):
         check_losses(6, [], 0.4, missing)

@@ -227,6 +227,31 @@ def test_a_reference_that_no_input_reaches_says_what_to_do() -> None:
     )
 
 
+def test_an_annotation_of_a_picture_of_a_kind_that_is_not_read_says_so() -> None:
+    quarantine = Quarantine()
+    for path in ("a/1.jxl", "b/1.jxl", "c/1.jxl", "s3://far/2.psd"):
+        quarantine.leave_out(path, "unsupported_image", "its content is odd")
+    source = SourceFile("m.manifest", Kind.ANNOTATION, Path("m.manifest"))
+    label = SourceFile("b/1.txt", Kind.ANNOTATION, Path("1.txt"))
+    stated = ["a/1.jxl", "1.jxl", "s3://far/2.psd", "s3://far/3.psd", "4.jxl", "5.jxl"]
+    found = [Annotation(source, name, None, (), "manifest", "", str(n)) for n, name in enumerate(stated)]
+    found.append(Annotation(label, "", None, (), "yolo"))
+    listed = GivenLists(missing={"1.jxl": ("train.txt",), "6.jxl": ("train.txt",)})
+    pairs = match(found, files(["5.jpg"]), listed, quarantine)
+    assert [(pair.picture.path, pair.annotation.item) for pair in pairs] == [("5.jpg", "5")]  # converted since
+    told = {e.item or e.file: (e.code, e.reason) for e in quarantine.entries[4:]}
+    lost = "annotation_of_unsupported_image"
+    assert told["0"] == (lost, "a/1.jxl, its picture, cannot be used: its content is odd")
+    assert told["1"][0] == lost
+    assert told["2"] == (lost, "s3://far/2.psd, its picture, cannot be used: its content is odd")
+    assert told["b/1.txt"] == (lost, "b/1.jxl, its picture, cannot be used: its content is odd")
+    assert {key: code for key, (code, _) in told.items() if code != lost} == {
+        "3": "outside_reference",
+        "4": "annotation_without_image",
+        "6.jxl": "listed_without_annotation",
+    }
+
+
 def test_a_test_folder_without_any_annotation_was_withheld_on_purpose() -> None:
     quarantine = Quarantine()
     found = [Annotation(SourceFile("a.json", Kind.ANNOTATION, Path("a")), "train2017/1.jpg", None, (), "coco")]

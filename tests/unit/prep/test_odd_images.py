@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from unit.prep.minis import MiniDataset, picture_bytes, voc_xml
 
+from dropspot.errors import InvalidInputError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
+from prep.quarantine import CODES
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,27 @@ def test_each_odd_picture_has_its_expected_outcome(name: str, shared_datasets: P
 
 def test_no_picture_of_the_collection_is_missing_here(shared_datasets: Path) -> None:
     assert {path.name for path in (shared_datasets / "odd-images").iterdir()} - {"LICENSE"} == set(ODD)
+
+
+def test_a_data_set_of_a_kind_that_is_not_read_says_so(mini: MiniDataset) -> None:
+    mini.good(9)
+    for number in range(3):
+        mini.put(f"images/p{number}.jp2", b"\xff\x4f\xff\x51 and so on")
+        mini.put(f"annotations/xmls/p{number}.xml", voc_xml([("cat", 5, 5, 40, 30)], f"p{number}.jp2"))
+    mini.put("favicon.ico", picture_bytes(1, kind="ICO"))
+    advice = "its content is JPEG 2000, which data sets may not hold: convert it to JPEG or PNG"
+    with pytest.raises(InvalidInputError) as refused:
+        mini.run()
+    assert str(refused.value) == (
+        "3 of 12 pictures (25.0%) had to be left out, the limit is 20% (the plan's quarantine.max_left_out); most "
+        "often: annotation_of_unsupported_image (3), for example annotations/xmls/p0.xml: images/p0.jp2, its picture, "
+        f"cannot be used: {advice}"
+    )
+    result = mini.run({"quarantine": {"max_left_out": 0.3}})
+    assert result.report["left_out"] == {"annotation_of_unsupported_image": 3, "unsupported_image": 4}
+    assert {e["reason"] for e in result.quarantine if e["file"].endswith(".jp2")} == {advice}
+    assert result.report["warnings"] == [f"unsupported_image, left out 4 times: {CODES['unsupported_image']}"]
+    for path in mini.paths.dataset.rglob("good_*"):
+        path.unlink()
+    with pytest.raises(InvalidInputError, match=f"no usable annotation: .* for example .*, its picture, .*: {advice}"):
+        mini.run()

@@ -12,7 +12,7 @@ from unit.prep.prepared_pictures import CAT, DOG, PIXELS, Case, Decision, labell
 from dropspot.preparation_plan import OUTPUTS, PreparationPlan, Split
 from prep.model import Box, LabelledPicture
 from prep.quarantine import Quarantine
-from prep.report import MOST_CLASSES_WARNED, digest
+from prep.report import MOST_CLASSES_WARNED, MOST_WARNINGS_TOLD, digest, told_warnings
 
 Shared = dict[str, list[LabelledPicture]]
 CLASSES = ("cat", "dog")
@@ -110,6 +110,24 @@ def test_a_class_missing_in_a_part_is_warned_of(tmp_path: Path) -> None:
     case = Case(tmp_path / "again", shared, classes=("cat", "owl"), findings={"division": followed})
     # More pictures would not help where the lists decide.
     assert case.report()["warnings"] == ["class 'owl' is not in validation or test: it has 1 picture"]
+
+
+def test_a_log_tells_the_first_warnings_and_how_many_more_there_are() -> None:
+    warnings = [f"class 'a\\n{number}\x1b[2J' is not in test" for number in range(MOST_WARNINGS_TOLD)]
+    told = list(told_warnings(warnings))
+    assert told[0] == "warning: class 'a\\n0\ufffd[2J' is not in test"  # whatever would command a terminal is gone
+    assert len(told) == MOST_WARNINGS_TOLD
+    assert list(told_warnings(["one", *warnings]))[-1] == "1 more warning in report.html"
+    assert list(told_warnings([*warnings, *warnings]))[-1] == f"{MOST_WARNINGS_TOLD} more warnings in report.html"
+    assert list(told_warnings([])) == []
+
+
+def test_what_may_spoil_every_box_is_told_before_the_classes(tmp_path: Path, shared: Shared) -> None:
+    conventions = {"voc": Decision(PIXELS.document | {"warnings": ["in doubt"]})}
+    case = Case(tmp_path, shared, classes=(*CLASSES, "owl"), findings={"conventions": conventions})
+    first, last = case.report()["warnings"]
+    assert first == "in doubt"
+    assert last.startswith("class 'owl' is not in")
 
 
 def test_a_long_tail_of_missing_classes_is_counted(tmp_path: Path) -> None:

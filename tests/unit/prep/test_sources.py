@@ -16,7 +16,7 @@ from unit.prep.minis import MiniDataset, seeded
 from dropspot.errors import InvalidInputError
 from prep import archives
 from prep.archives import Allowance, members
-from prep.kinds import classify, image_format, wrong_extension
+from prep.kinds import classify, image_format, unsupported_format, wrong_extension
 from prep.model import Kind
 from prep.quarantine import Quarantine
 from prep.references import referenced_pictures
@@ -128,6 +128,55 @@ def test_a_picture_is_known_by_its_content_or_its_name() -> None:
     assert (classify("text.jpg", b"<html>").kind, classify("text.jpg", b"<html>").image_format) == (Kind.PICTURE, "")
     assert image_format(b"RIFF\0\0\0\0WEBPVP8 ") == "WEBP"
     assert image_format(b"BMW owners' list, in no particular order at all") == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0", "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a\xba", "JPEG XL"),
+        (b"\0\0\1\0\1\0\x20\x20\0\0", "ICO"),
+        (b"8BPS\0\1", "PSD"),
+        (b"\x76\x2f\x31\x01\2", "OpenEXR"),
+        (b"\0" * 128 + b"DICM", "DICOM"),
+        (b"P6\n64 48\n255\n", "PPM"),
+        (b"P5\n# by hand\n# twice\n64 48\n255\n", "PGM"),
+        (b"P1 640 480 ", "PBM"),
+        (b"P7\nWIDTH 64\n", "PAM"),
+    ],
+)
+def test_a_picture_of_a_kind_that_is_not_read_is_known_by_its_content(head: bytes, name: str) -> None:
+    assert unsupported_format(head) == name
+    for path in ("a.jpg", "a.avif", "train.txt", "a.xml", "no_suffix"):
+        assert (classify(path, head).kind, classify(path, head).code) == (Kind.OTHER, "unsupported_image")
+        assert f"its content is {name}, " in classify(path, head).reason
+    assert classify("trimaps/a.pgm", head).code == "unsupported_file"
+
+
+@pytest.mark.parametrize("head", [b"", JPEG, b"P1 1 2\nP2 0 1\n", b"P5 was here", b"\0\0\1\0", b"\0\0\0\x18ftypmp42"])
+def test_what_only_begins_a_little_like_a_picture_is_none(head: bytes) -> None:
+    assert unsupported_format(head) == ""
+    assert classify("list.txt", head).kind is (Kind.PICTURE if head == JPEG else Kind.LIST)
+    assert classify("a.avif", b"<html>").code == "unsupported_file"
+
+
+def test_a_picture_elsewhere_of_a_kind_that_is_not_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "a.psd").write_bytes(b"8BPS\0\1")
+    (tmp_path / "bucket" / "a.doc").write_bytes(b"a letter")
+    quarantine = Quarantine()
+    assert referenced_pictures(tmp_path, quarantine) == []
+    assert {e.file: (e.code, e.reason) for e in quarantine.entries} == {
+        "s3://bucket/a.psd": (
+            "unsupported_image",
+            "its content is PSD, which data sets may not hold: convert it to JPEG or PNG",
+        ),
+        "s3://bucket/a.doc": ("unsupported_file", "a manifest refers to it, and it is no picture"),
+    }
     assert not wrong_extension("a.JPEG", "JPEG")
     assert wrong_extension("a.jpg", "GIF")
     assert not wrong_extension("a", "GIF")

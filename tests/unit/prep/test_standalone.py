@@ -69,6 +69,14 @@ def test_it_ends_with_where_things_lie(mini: MiniDataset, tmp_path: Path) -> Non
         assert fact in told
 
 
+def test_warnings_are_printed_once_before_the_summary(mini: MiniDataset, tmp_path: Path) -> None:
+    mini.good(12).pair("rare", 7, [("axolotl", 5, 5, 40, 30)])
+    said = prepared(mini.paths.dataset, tmp_path / "out")
+    told = "warning: class 'axolotl' is not in validation or test: it has 1 picture; it takes 3"
+    assert said.count(told) == 1
+    assert said.index(told) < next(n for n, line in enumerate(said) if line.startswith("prepared 13 of 13 images"))
+
+
 def test_the_plan_is_the_given_one_or_the_data_sets_own(mini: MiniDataset, tmp_path: Path) -> None:
     mini.good(20).put("training.json", json.dumps({"classes": ["cat"], "spot": True}))
     out = tmp_path / "out"
