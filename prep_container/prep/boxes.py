@@ -10,7 +10,7 @@ from prep.conventions import Conventions, far_off
 from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Box, StatedBox
 from prep.quarantine import Quarantine
-from prep.stated_size import is_shrunk, reaches_over
+from prep.stated_size import ENLARGED, changed_since, reaches_over
 from prep.units import PIXEL, finite
 
 DECIMALS = 7  # of a fraction: finer than a 32-bit float can tell apart near 1
@@ -44,21 +44,22 @@ def usable_boxes(
             quarantine.leave_out(file, "bad_annotation", f"{_corners(box)} {_EITHER}", box=box.index, item=item)
         return ()
     drawn_on = conventions.size_referred_to(annotation, width, height) if units == PIXEL else size
-    stated = [(box, _scaled(conventions.edges(box, units, *drawn_on), drawn_on, size)) for box in annotation.boxes]
+    stated = [(box, conventions.edges(box, units, *drawn_on)) for box in annotation.boxes]
     if claimed is not None and claimed != size:
         reason = _other_size(annotation, size, [edges for _, edges in stated], units)
         if drawn_on != size:
             reason = f"{_two_sizes(claimed, size)}; the boxes refer to the stated size and are scaled"
         quarantine.remark(file, "size_mismatch", reason, item=item)
     boxes = []
-    for box, edges in stated:
+    for box, drawn in stated:
+        edges = _scaled(drawn, drawn_on, size)
         if unwanted := _unwanted(box, plan):
             quarantine.leave_out(file, *unwanted, box=box.index, item=item, deliberate=True)
         elif problem := _problem(box, edges, units, size, drawn_on):
             quarantine.leave_out(file, *problem, box=box.index, item=item)
         else:
-            if reaches_over(edges, size):
-                reason = f"{_corners(box)} reaches over the edge of the {width} x {height} picture"
+            if reaches_over(drawn, drawn_on):  # rounding is of the pixels that the box was drawn on
+                reason = f"{_corners(box)} reaches over the edge of the {drawn_on[0]} x {drawn_on[1]} picture"
                 quarantine.remark(file, "box_clipped", reason, box=box.index, item=item)
             boxes.append(_as_fractions(box, edges, size, plan))
     return tuple(boxes)
@@ -92,12 +93,12 @@ def _problem(box: StatedBox, edges: Edges, units: str, size: Size, drawn_on: Siz
         return "degenerate_box", f"{_corners(box)} {why}"
     if far_off(box, units, drawn_on):
         why = "cannot be a {units}, as this data set's boxes are stated" if units != PIXEL else _FAR_PAST
-        return "box_outside", f"{_corners(box)} {why.format(units=units, size=f'{size[0]} x {size[1]}')}"
+        return "box_outside", f"{_corners(box)} {why.format(units=units, size=f'{drawn_on[0]} x {drawn_on[1]}')}"
     width, height = size
     inside_x = min(xmax, width) - max(xmin, 0.0)
     inside_y = min(ymax, height) - max(ymin, 0.0)
     if inside_x < SMALLEST_SIDE or inside_y < SMALLEST_SIDE:
-        return "box_outside", f"{_corners(box)} lies outside the {width} x {height} picture"
+        return "box_outside", f"{_corners(box)} lies outside the {drawn_on[0]} x {drawn_on[1]} picture"
     return None
 
 
@@ -107,13 +108,17 @@ def _other_size(annotation: Annotation, size: Size, boxes: Sequence[Edges], unit
     reason = _two_sizes(claimed, size)
     if claimed == size[::-1]:
         return f"{reason}: width and height are exchanged, as if it meant the picture before its EXIF data turn it"
-    if units != PIXEL or not is_shrunk(annotation, *size):
+    change = changed_since(annotation, *size) if units == PIXEL else ""
+    if not change:
         return reason
-    if any(reaches_over(edges, size) for edges in boxes) and not any(reaches_over(edges, claimed) for edges in boxes):
+    fitting = not any(reaches_over(edges, claimed) for edges in boxes)
+    if change == ENLARGED and not fitting:
+        return reason
+    if fitting and any(reaches_over(edges, size) for edges in boxes):
         return (
             f"{reason}; its boxes fit the stated size only, as if the picture had been shrunk since: used as they are"
         )
-    return f"{reason}; if the picture was shrunk since, its boxes, used as they are, are wrong"
+    return f"{reason}; if the picture was {change} since, its boxes, used as they are, are wrong"
 
 
 def _two_sizes(claimed: Size, size: Size) -> str:

@@ -11,7 +11,7 @@ YOLO files come in pixels. All annotations of one layout are judged together, ag
 
 Only pixels have a number to count from, and only layouts that state corners may mean the last pixel inside the box
 rather than its edge. Where nothing decides between these, edges counted from 0 are off by a pixel at most. And only
-pixels depend on the picture's size: where the pictures were shrunk since, boxes refer to the size before
+pixels depend on the picture's size: where the pictures were shrunk or enlarged since, boxes refer to the size before
 (`prep.stated_size`).
 """
 
@@ -25,7 +25,16 @@ from typing import Any
 from dropspot.preparation_plan import BoxRules
 from prep.mixed_units import Mixture, Place, percent_among_pixels, place
 from prep.model import Annotation, StatedBox
-from prep.stated_size import enlarged_doubt, misread_corners, shrunk_doubt, shrunk_evidence, size_before
+from prep.stated_size import (
+    ENLARGED,
+    SHRUNK,
+    enlarged_doubt,
+    enlarged_evidence,
+    misread_corners,
+    shrunk_doubt,
+    shrunk_evidence,
+    size_before,
+)
 from prep.units import (
     FAR,
     FEW,
@@ -52,8 +61,8 @@ class Conventions:
     `first_pixel` is the number of the leftmost and topmost pixel. `last_pixel_inside` says that xmax and ymax name the
     last pixel of the box and not its edge. `evidence` is one sentence for people. `fixed` is set where the plan says
     the units, so that no annotation is read in others. `apart` has the units of the annotations that are not read in
-    the layout's own, by place; `scaled` says that a larger stated size is what boxes in pixels refer to. `warnings` are
-    sentences on what a person should look at.
+    the layout's own, by place; `scaled` has the changes, SHRUNK or ENLARGED, of the pictures whose boxes in pixels
+    refer to the size stated. `warnings` are sentences on what a person should look at.
     """
 
     units: str
@@ -62,7 +71,7 @@ class Conventions:
     evidence: str
     fixed: bool = False
     apart: Mapping[Place, str] = field(default_factory=dict)
-    scaled: bool = False
+    scaled: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -84,7 +93,7 @@ class Conventions:
 
     def size_referred_to(self, annotation: Annotation, width: int, height: int) -> tuple[int, int]:
         """The size of the picture that boxes in pixels were drawn on."""
-        return size_before(annotation, width, height) if self.scaled else (width, height)
+        return size_before(annotation, width, height, self.scaled)
 
     def edges(self, box: StatedBox, units: str, width: int, height: int) -> tuple[float, float, float, float]:
         """A box's edges in pixels from the top left corner of a picture of that size, not clipped to it."""
@@ -117,22 +126,24 @@ def conventions_of(layout: str, stated: Stated, rules: BoxRules) -> Conventions:
     fixed = rules.units != "auto"
     units, evidence = (rules.units, "the plan says so") if fixed else units_of_all(layout, stated)
     mixture = Mixture() if fixed or units != PIXEL else percent_among_pixels(stated)
-    first, inside, shrunk, misread = 0, False, "", ""
+    first, inside, misread = 0, False, ""
+    scaled: dict[str, str] = {}
     doubts: list[str] = []
     if units == PIXEL:
         numbered = [(a, w, h) for a, w, h in stated if fixed or not (is_ratio(a) or place(a) in mixture.units)]
-        if shrunk := shrunk_evidence(numbered):
-            numbered = [(a, *size_before(a, w, h)) for a, w, h in numbered]
-        doubts = ["" if shrunk else shrunk_doubt(numbered), enlarged_doubt(numbered)]
+        resized = {SHRUNK: shrunk_evidence(numbered), ENLARGED: enlarged_evidence(numbered)}
+        scaled = {change: why for change, why in resized.items() if why}
+        numbered = [(a, *size_before(a, w, h, scaled)) for a, w, h in numbered]
+        doubts = [shrunk_doubt(numbered), enlarged_doubt(numbered)]  # what is scaled has the size stated by now
         misread = misread_corners(layout, numbered)
         first, inside, why = _pixels(layout, numbered, rules.first_pixel)
-        evidence += "; ".join(["", why, *filter(None, [shrunk])])
+        evidence += "; ".join(["", why, *scaled.values()])
     if not fixed and units != RATIO and (ratios := sum(is_ratio(annotation) for annotation, _, _ in stated)):
         evidence += f"; mixed: {ratios} of {len(stated)} annotations state ratios and are read so"
     evidence += "".join(f"; {found}" for found in mixture.evidence)
-    notes = (*mixture.evidence, mixture.warning, shrunk, *doubts, misread)
+    notes = (*mixture.evidence, mixture.warning, *scaled.values(), *doubts, misread)
     warnings = tuple(f"{layout}: {note}" for note in notes if note)
-    return Conventions(units, first, inside, evidence, fixed, mixture.units, bool(shrunk), warnings)
+    return Conventions(units, first, inside, evidence, fixed, mixture.units, frozenset(scaled), warnings)
 
 
 def far_off(box: StatedBox, units: str, size: tuple[int, int]) -> bool:

@@ -47,6 +47,7 @@ CODES: dict[str, str] = {
     "size_mismatch": "the annotation states another size than the picture has",
     "filename_mismatch": "the annotation names another picture than its own file name does",
     "class_id_mismatch": "a class's number and its name disagree",
+    "key_points": "values behind the boxes of YOLO labels are, or may be, key points",
     "damaged_image": "decodes completely, but not cleanly; encoded anew",
     "not_listed": "in none of the lists that are followed; used for training",
     "split_conflict": "the same picture was given to different parts; used for the most protected one",

@@ -29,6 +29,7 @@ _WARNED_REMARKS = (
     "damaged_image",
     "size_mismatch",
     "class_id_mismatch",
+    "key_points",
     "conflicting_boxes",
     "split_conflict",
     "not_listed",

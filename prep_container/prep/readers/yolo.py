@@ -13,13 +13,15 @@ from prep.quarantine import Quarantine
 from prep.readers.fields import MAX_BOXES, Corners, Faults, shown
 from prep.readers.yolo_names import NamesFile, NamesInForce, read_names
 from prep.readers.yolo_parts import YoloParts
+from prep.readers.yolo_pose import KeyPoints
 
 MAX_LABEL_BYTES = 32 << 20
 _MAX_CLASS_ID = 1_000_000
+_HINT = "and nothing says that key points follow a box: if they do, state kpt_shape in a data.yaml"
 
 
 class YoloReader:
-    """Reads `class cx cy w h` lines, and polygons as the box around them.
+    """Reads `class cx cy w h` lines, polygons as the box around them, and boxes followed by key points as the box.
 
     A sixth number from 0 to 1 is the confidence of a detector and passed over. The corners keep the unit of the
     label, which need not be the fraction that the layout prescribes. A text is a label where every line is shaped like
@@ -37,16 +39,18 @@ class YoloReader:
         stems = {_fold(file.stem) for file in dataset if file.kind is Kind.PICTURE} if files else set()
         without_name: dict[str, set[int]] = defaultdict(set)
         annotations, nameless = [], ""
-        for file in files:
-            if file.kind is Kind.NAMES or file.path in parts.used:
-                continue
+        labels = [file for file in files if file.kind is not Kind.NAMES and file.path not in parts.used]
+        pose = _key_points([file for file in labels if _fold(file.stem) in stems])
+        if labels and not any(config.pose_values for config in configs):
+            pose.remark(labels[0], quarantine)
+        for file in labels:
             lines = _lines(file, _fold(file.stem) in stems, quarantine)
             if lines is None:
                 continue
             given = names.of(file)
             nameless = nameless or ("" if given or not lines else file.path)
             faults = Faults(file)
-            boxes = _boxes(lines, given, faults, without_name)
+            boxes = _boxes(lines, given, pose.values, faults, without_name)
             faults.report(quarantine)
             part, *others = sorted(parts.of(file)) or [""]
             annotations.append(
@@ -73,15 +77,29 @@ class _Line:
     values: tuple[float, ...]
 
 
-def _lines(file: SourceFile, has_picture: bool, quarantine: Quarantine) -> list[_Line] | None:
-    """The lines of a label that are not blank; None where the text is no label, which is then left out by name."""
+def _read(file: SourceFile) -> list[_Line]:
+    """The lines that are not blank."""
     try:
         with file.stored.open("rb") as stream:
             content = stream.read(MAX_LABEL_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         content = "\0"
-    rows = [row for row in content.splitlines() if row.strip()][: MAX_BOXES + 1]
-    lines = [_line(row) for row in rows]
+    return [_line(row) for row in [row for row in content.splitlines() if row.strip()][: MAX_BOXES + 1]]
+
+
+def _key_points(labels: Sequence[SourceFile]) -> KeyPoints:
+    """Whether key points follow the boxes of these labels, found out from as many of their lines as that takes."""
+    found = KeyPoints()
+    for file in labels:
+        if not all(found.take(line.values[1:]) for line in _read(file) if line.values):
+            return KeyPoints()
+    found.decide()
+    return found
+
+
+def _lines(file: SourceFile, has_picture: bool, quarantine: Quarantine) -> list[_Line] | None:
+    """The lines of a label that are not blank; None where the text is no label, which is then left out by name."""
+    lines = _read(file)
     shaped = sum(bool(line.values) for line in lines)
     is_label = bool(shaped) and shaped == len(lines)
     if not is_label and not (has_picture and (shaped or not lines)):
@@ -106,12 +124,18 @@ def _line(row: str) -> _Line:
 
 
 def _boxes(
-    lines: Sequence[_Line], given: NamesFile | None, faults: Faults, without_name: dict[str, set[int]]
+    lines: Sequence[_Line],
+    given: NamesFile | None,
+    pose_values: int,
+    faults: Faults,
+    without_name: dict[str, set[int]],
 ) -> list[StatedBox]:
+    """The boxes of a label; `pose_values` holds where no file states it."""
+    pose_values = (given.pose_values if given else 0) or pose_values
     boxes = []
     for index, line in enumerate(lines):
         try:
-            edges = _corners(line, given.pose_values if given else 0)
+            edges = _corners(line, pose_values)
         except ValueError as error:
             faults.add(f"object {index}: {error}", box=index)
             continue
@@ -141,10 +165,13 @@ def _corners(line: _Line, pose_values: int) -> Corners:
     if len(values) == 4:
         x, y, w, h = values
         edges = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+    elif pose_values:
+        reason = f"a box nor one with {pose_values} values of key points, as kpt_shape or the other labels have them"
+        raise ValueError(f"{len(values) + 1} numbers are neither {reason}")
     elif len(values) % 2 == 0:
         edges = min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
     else:
-        raise ValueError(f"{len(values) + 1} numbers are neither a box nor a polygon")
+        raise ValueError(f"{len(values) + 1} numbers are neither a box nor a polygon, {_HINT}")
     if not all(map(math.isfinite, edges)):
         raise ValueError("one of its edges is not finite")
     return edges

@@ -11,6 +11,7 @@ from prep.conventions import Conventions, conventions_of, nominal
 from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Box, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
+from prep.stated_size import ENLARGED, SHRUNK
 
 EDGES = nominal("voc")
 FROM_ONE = Conventions("pixel", 1, True, "")
@@ -166,12 +167,27 @@ def test_another_stated_size_is_remarked_on_and_boxes_are_not_scaled_by_a_single
 
 def test_boxes_that_refer_to_a_larger_stated_size_are_scaled_with_the_picture() -> None:
     quarantine = Quarantine()
-    conventions = Conventions("pixel", 1, True, "", scaled=True)
+    conventions = Conventions("pixel", 1, True, "", scaled=frozenset({SHRUNK}))
     stated = annotation(StatedBox(0, "cat", 41, 41, 400, 180), size=(400, 200))
     assert usable_boxes(stated, 200, 100, conventions, PLAN, quarantine) == (Box("cat", 0.1, 0.2, 1, 0.9),)
     [entry] = quarantine.entries
     assert (entry.code, entry.left_out) == ("size_mismatch", False)
     assert entry.reason.endswith("the boxes refer to the stated size and are scaled")
+
+
+def test_boxes_that_refer_to_a_smaller_stated_size_are_checked_on_it_and_scaled() -> None:
+    quarantine = Quarantine()
+    conventions = Conventions("pixel", 0, False, "", scaled=frozenset({ENLARGED}))
+    boxes = [(10, 10, 80, 40.8), (10, 10, 110, 40), (105, 10, 120, 40), (10, 10, 10.6, 40)]
+    stated = annotation(*(StatedBox(i, "cat", *box) for i, box in enumerate(boxes)), size=(100, 50))
+    usable = usable_boxes(stated, 200, 100, conventions, PLAN, quarantine)
+    assert usable == (Box("cat", 0.1, 0.2, 0.8, 0.816), Box("cat", 0.1, 0.2, 1, 0.8), Box("cat", 0.1, 0.2, 0.106, 0.8))
+    assert [(e.code, e.box) for e in quarantine.entries] == [
+        ("size_mismatch", None),
+        ("box_clipped", 1),
+        ("box_outside", 2),
+    ]
+    assert "over the edge of the 100 x 50 picture" in quarantine.entries[1].reason
 
 
 def test_swapped_corners_are_left_out_for_what_they_are() -> None:

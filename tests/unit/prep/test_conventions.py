@@ -14,6 +14,7 @@ from prep.conventions import conventions_by_layout, conventions_of
 from prep.mixed_units import DOUBTFUL
 from prep.model import Annotation, Kind, SourceFile, StatedBox
 from prep.quarantine import Quarantine
+from prep.stated_size import ENLARGED, SHRUNK
 
 FILE = SourceFile("a.xml", Kind.ANNOTATION, Path("a.xml"))
 AUTO = BoxRules()
@@ -303,17 +304,106 @@ def test_a_larger_stated_size_is_not_believed_where_the_boxes_fit_the_picture() 
         assert conventions.size_referred_to(*all_of_them[0]) == all_of_them[0][1:]
 
 
-def test_a_smaller_stated_size_that_the_boxes_fit_is_warned_of() -> None:
-    truth = written("edges", true_boxes(6, 40))
-    enlarged = [(dataclasses.replace(a, claimed_size=(w, h)), 2 * w, 2 * h) for a, w, h in truth]
-    conventions = conventions_of("voc", enlarged, AUTO)
-    assert conventions.size_referred_to(*enlarged[0]) == enlarged[0][1:]
+def smaller_stated(truth, layout: str, factor: float, *, drawn_on_it: bool):
+    """Boxes that state a smaller size than their picture has: the one they were drawn on, or merely a wrong one."""
+    sides = [((w, h), (round(w * factor), round(h * factor))) for _, w, h in truth]
+    if not drawn_on_it:
+        sides = [((round(w / factor), round(h / factor)), (w, h)) for _, w, h in truth]
+    found = written("edges", truth, layout)
+    return [
+        (dataclasses.replace(a, claimed_size=small), *large)
+        for (a, _, _), (small, large) in zip(found, sides, strict=True)
+    ]
+
+
+BOTH_SIZES = pytest.mark.parametrize(("layout", "factor"), [("voc", 1.25), ("voc", 2), ("coco", 1.25), ("coco", 2)])
+
+
+@BOTH_SIZES
+@given(seed=st.integers(0, 2**31), pictures=st.integers(40, 80))
+@seeded
+def test_boxes_drawn_on_a_smaller_picture_are_scaled_to_the_larger(layout, factor, seed, pictures) -> None:
+    truth = true_boxes(seed, pictures)
+    annotations = smaller_stated(truth, layout, factor, drawn_on_it=True)
+    conventions = conventions_of(layout, annotations, AUTO)
+    assert f"{pictures} annotations state a smaller size of the same shape" in conventions.evidence
     [warning] = conventions.warnings
-    assert "smaller size of the same shape: 40, of which 40 have only boxes that fit it" in warning
+    assert "were enlarged, and these boxes are scaled" in warning
+    quarantine = Quarantine()
+    for (annotation, *size), (boxes, width, height) in zip(annotations, truth, strict=True):
+        usable = usable_boxes(annotation, *size, conventions, PreparationPlan(), quarantine)
+        for box, edges in zip(usable, boxes, strict=True):
+            drawn = (box.xmin * width, box.ymin * height, box.xmax * width, box.ymax * height)
+            assert drawn == pytest.approx(edges, abs=0.001)
+    assert {entry.code for entry in quarantine.entries} == {"size_mismatch"}
+
+
+@BOTH_SIZES
+@given(seed=st.integers(0, 2**31), pictures=st.integers(1, 80))
+@seeded
+def test_boxes_drawn_on_the_larger_picture_stay_whatever_smaller_size_is_stated(layout, factor, seed, pictures) -> None:
+    annotations = smaller_stated(true_boxes(seed, pictures), layout, factor, drawn_on_it=False)
+    conventions = conventions_of(layout, annotations, AUTO)
+    assert conventions.scaled == frozenset()
+    assert all(conventions.size_referred_to(*each) == each[1:] for each in annotations)
+
+
+def spread(seed: int, left: float, right: float, count: int = 60):
+    """Boxes anywhere between two shares of both sides of a picture."""
+    draw = random.Random(seed)
+    result = []
+    for _ in range(count):
+        corners = [sorted(draw.uniform(left, right) for _ in range(2)) for _ in range(2)]
+        (a, c), (b, d) = corners
+        result.append(([(round(a * 640), round(b * 480), round(c * 640) + 2, round(d * 480) + 2)], 640, 480))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "factor"),
+    [
+        (0, 0.4, 2),  # all in the upper left part, which ends short of the size stated
+        (0.1, 0.75, 1.25),
+        (0.06, 0.94, 1.05),  # nothing reaches the margin, at any side
+        (0, 1, 1.02),  # a margin that few boxes reach
+    ],
+)
+def test_boxes_that_only_happen_to_fit_a_smaller_size_are_not_scaled(left, right, factor) -> None:
+    for seed in range(20):
+        truth = spread(seed, left, right, 200)
+        assert not conventions_of("voc", smaller_stated(truth, "voc", factor, drawn_on_it=False), AUTO).scaled
+
+
+def test_a_smaller_stated_size_is_warned_of_where_too_few_boxes_decide() -> None:
+    truth = true_boxes(6, 8)
+    few = smaller_stated(truth, "voc", 2, drawn_on_it=True)
+    conventions = conventions_of("voc", few, AUTO)
+    assert conventions.size_referred_to(*few[0]) == few[0][1:]
+    [warning] = conventions.warnings
+    assert "smaller size of the same shape: 8, of which 8 have only boxes that fit it" in warning
+    quarantine = Quarantine()
+    usable_boxes(*few[0], conventions, PreparationPlan(), quarantine)
+    assert "if the picture was enlarged since" in quarantine.entries[0].reason
+    assert conventions_of("voc", few[:2], AUTO).warnings == ()
     # A size that is merely wrong: boxes reach past it as anywhere on the picture.
-    merely_wrong = [(dataclasses.replace(a, claimed_size=(w // 2, h // 2)), w, h) for a, w, h in truth]
+    merely_wrong = smaller_stated(true_boxes(6, 40), "voc", 2, drawn_on_it=False)
     assert conventions_of("voc", merely_wrong, AUTO).warnings == ()
-    assert conventions_of("voc", enlarged[:2], AUTO).warnings == ()
+
+
+def test_units_that_the_plan_states_leave_nothing_to_scale() -> None:
+    enlarged = smaller_stated(true_boxes(6, 40), "voc", 2, drawn_on_it=True)
+    assert conventions_of("voc", enlarged, BoxRules(units="percent")).scaled == frozenset()
+    assert conventions_of("voc", enlarged, BoxRules(units="pixel", first_pixel="1")).scaled == {ENLARGED}
+
+
+def test_shrunk_and_enlarged_pictures_are_told_apart_in_one_data_set() -> None:
+    enlarged = smaller_stated(true_boxes(6, 40), "voc", 2, drawn_on_it=True)
+    conventions = conventions_of("voc", [*enlarged, *shrunk(0.5)], AUTO)
+    assert conventions.scaled == {SHRUNK, ENLARGED}
+    wrong = smaller_stated(true_boxes(6, 40), "voc", 2, drawn_on_it=False)
+    conventions = conventions_of("voc", [*wrong, *shrunk(0.5)], AUTO)
+    assert conventions.scaled == {SHRUNK}
+    assert conventions.size_referred_to(*wrong[0]) == wrong[0][1:]
 
 
 def test_corners_in_a_layout_of_sizes_are_named_as_the_mistake_they_are() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from unit.prep.minis import Labelled, MiniDataset, as_coco, as_manifest, picture_bytes, voc_xml
+from unit.prep.minis import LAYOUT_WRITERS, Labelled, MiniDataset, as_coco, as_manifest, picture_bytes, voc_xml
 
 from dropspot.errors import InvalidInputError
 from dropspot.preparation_plan import OUTPUTS, PreparationPlan
@@ -531,3 +531,24 @@ def test_classes_that_differ_only_in_case_are_remarked_on(mini: MiniDataset) -> 
         "the classes 'Cat' (3), 'cat' (9) differ only in case; the plan's classes can make them one",
     )]  # fmt: skip
     assert "similar_classes" not in mini.run({"classes": {"cat": "cat", "Cat": "cat"}}).report["remarks"]
+
+
+@pytest.mark.parametrize("layout", ["voc", "coco"])
+@pytest.mark.parametrize("factor", [1.25, 2])
+def test_pictures_enlarged_after_they_were_annotated_have_their_boxes_scaled(layout, factor, mini) -> None:
+    draw, pictures = random.Random(3), []
+    for seed in range(40):
+        (left, right), (top, bottom) = (sorted(draw.sample(range(0, side + 1, 8), 2)) for side in (160, 120))
+        pictures.append(Labelled(f"{seed:02d}", (("cat", left, top, right, bottom),), (160, 120), seed))
+    LAYOUT_WRITERS[layout](mini, pictures)
+    for picture in pictures:
+        mini.put(f"images/{picture.stem}.jpg", picture_bytes(picture.seed, (round(160 * factor), round(120 * factor))))
+    result = mini.run({"split": {"train": 0.1, "validation": 0.1, "test": 0.8}})
+    assert "40 annotations state a smaller size of the same shape" in result.report["conventions"][layout]["evidence"]
+    assert len(result.truth) > 20
+    for name, truth in result.truth.items():
+        [(_, *corners)] = pictures[int(name.partition("-")[0])].boxes
+        [box] = truth["boxes"]
+        assert [box[edge] for edge in ("xmin", "ymin", "xmax", "ymax")] == pytest.approx(
+            [corner / side for corner, side in zip(corners, (160, 120) * 2, strict=True)], abs=1e-6
+        )
