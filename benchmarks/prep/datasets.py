@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aside import set_aside
 from pictures import CLASSES, BoxOf, Kind, Made, home, pictures
 
 ANNOTATION = (
@@ -82,7 +82,7 @@ def _stated(text: str, tag: str) -> str:
 
 
 def _laid_out(folder: Path, made: Sequence[Made], images: Path) -> Benchmarked:
-    shutil.rmtree(folder, ignore_errors=True)
+    set_aside(folder, folder.parent)
     dataset = folder / "ml" / "processing" / "input" / "dataset"
     for name in ("images", "annotations"):
         (dataset / name).mkdir(parents=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aside import set_aside
 from datasets import Benchmarked
 
 HERE = Path(__file__).parent
@@ -60,7 +61,8 @@ def im2rec(data: Benchmarked, processes: int, *options: str, python: Path = ORAC
 
 
 def prep(data: Benchmarked, processes: int, *, watched: bool = False, **plan: object) -> Run:
-    """Prepare; `watched` also takes the peak memory of each process."""
+    """Prepare, into a fresh folder; `watched` also takes the peak memory of each process."""
+    set_aside(data.root / "processing" / "output", data.root.parents[1])
     data.plan({"classes": None, **plan})
     return _run(data, processes, PREP, "timed_prep.py", [str(data.root)], watched=watched)
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
+import aside
 import datasets
 import machine
 import measuring
@@ -67,6 +68,7 @@ def main() -> int:
     say("peak memory")
     huge = datasets.generated(options.work, HUGE, 6)
     memory, memory_wanted = _memory([few, large, huge], processes[-1])
+    aside.clear(options.work)
     wanted += memory_wanted
     print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds.\n")
     print(f"- prep: {machine.versions(programs.PREP)}")
