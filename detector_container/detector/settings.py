@@ -96,5 +96,6 @@ class Settings:
         if not self.decays:
             reasons["weight_decay"] = f"optimizer is {self.optimizer} and base_network is {self.base_network}"
         if self.optimizer == "adadelta":
+            reasons["weight_decay"] = "optimizer is adadelta"
             reasons |= dict.fromkeys(_OF_THE_RATE, "adadelta has no learning rate")
         return [f"hyperparameter {name} has no effect: {reasons[name]}" for name in given if name in reasons]

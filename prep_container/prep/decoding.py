@@ -20,7 +20,17 @@ from dropspot_imaging.effort import excessive_effort, excessive_scans
 from dropspot_imaging.upright import FORMATS, MAX_PIXELS, orientation, strips, upright_size
 from prep import jpeg
 from prep.jpeg import Luma, Pixels
-from prep.pixels import EVERY_ROW, SOME_ROWS, Identity, StripScaler, fitted_size, identity, scaled, turned
+from prep.pixels import (
+    EVERY_ROW,
+    SOME_ROWS,
+    Identity,
+    StripScaler,
+    fitted_size,
+    identity,
+    is_flat_drawing,
+    scaled,
+    turned,
+)
 
 DAMAGED = "damaged_image"
 
@@ -28,7 +38,7 @@ DAMAGED = "damaged_image"
 class Look(Enum):
     """How closely a picture is looked at to recognise it; whichever it is, its file is decoded completely."""
 
-    QUICK = "some rows, and of a JPEG that passes through their luma alone"
+    QUICK = "some rows, and mostly of a JPEG that passes through their luma alone"
     IN_COLOUR = "some rows"
     WHOLE = "every pixel"
 
@@ -157,8 +167,10 @@ def _jpeg_picture(source: bytes, task: DecodeTask) -> _Picture:
     size = (header.width, header.height)
     passes = header.common and stated == 1 and fitted_size(*size, task.shorter_side) == size
     try:
-        if passes and header.told_by_luma and task.look is Look.QUICK:
-            return _from_pixels(jpeg.luma(source), stated, task, passes=True)
+        if passes and header.has_luma and task.look is Look.QUICK:
+            luma = jpeg.luma(source)
+            if not is_flat_drawing(luma):
+                return _from_pixels(luma, stated, task, passes=True)
         return _from_pixels(jpeg.pixels(source), stated, task, passes=passes)
     except jpeg.DamagedError:
         return _by_pillow(io.BytesIO(source), task, remark=DAMAGED)

@@ -44,7 +44,10 @@ def in_luma(decoded: Mapping[int, Decoded], colours: Mapping[int, Decoded]) -> d
 
 
 def look_alikes(decoded: Mapping[int, Decoded]) -> set[int]:
-    """One of each file's content among those whose pixels were found alike though the files are not."""
+    """One of each file's content among those whose pixels were found alike though the files are not.
+
+    A file that is encoded anew is a content of its own: others may be written alike and yet be different.
+    """
     return {number for files in _alike(decoded) if len(files) > 1 for number, *_ in files}
 
 
@@ -64,9 +67,9 @@ def told_apart(decoded: Mapping[int, Decoded], whole: Mapping[int, Decoded]) -> 
 
 def _alike(decoded: Mapping[int, Decoded]) -> list[list[list[int]]]:
     """The numbers of the pictures whose pixels were found alike, of each those whose files are alike, in order."""
-    alike: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for number in sorted(decoded):
-        alike[decoded[number].identity.digest][decoded[number].payload_digest].append(number)
+    alike: dict[str, dict[str | int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, one in sorted(decoded.items()):
+        alike[one.identity.digest][one.payload_digest if one.passes else number].append(number)
     return [list(files.values()) for files in alike.values()]
 
 

@@ -26,10 +26,6 @@ LONGEST_SIDE = 65_500  # of a JPEG, in libjpeg
 _WITH_LUMA = "YCbCr"
 _COLOURS = (_WITH_LUMA, "RGB")
 _GREY = "Gray"
-# Colours that are cut off (pure green may have any luma from 120 to 179) can be the same though the luma is not. That
-# happens to the whole of a picture if it is made of a few flat ones. Of most blocks of 8 by 8 pixels its file then says
-# no more than that nothing changes, in 14 bits for all three components.
-_FLAT_BITS_PER_PIXEL = 0.5
 _START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers that no length follows
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -50,8 +46,8 @@ class Header:
     """What is known before decoding.
 
     `plain` tells that the pixels can be had with `pixels` (others need colour management: CMYK); `common` that any
-    JPEG decoder shows this very picture in three channels; `told_by_luma` that another JPEG with the same pixels
-    has the same `luma` too; `progressive` that each scan goes over all of it; `has_metadata` that an orientation may be
+    JPEG decoder shows this very picture in three channels; `has_luma` that its brightness can be had with `luma`;
+    `progressive` that each scan goes over all of it; `has_metadata` that an orientation may be
     stated.
     """
 
@@ -59,7 +55,7 @@ class Header:
     height: int
     plain: bool
     common: bool
-    told_by_luma: bool
+    has_luma: bool
     progressive: bool
     has_metadata: bool
 
@@ -70,19 +66,18 @@ def read_header(source: bytes) -> Header | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(source, strict=False)
     except (ValueError, KeyError):  # KeyError: samplings that it doesn't know
         return None
-    frames, metadata, several, start = set(), False, False, 0
+    frames, metadata, several = set(), False, False
     for marker, start in _segments(source):
         if marker in _FRAMES:
             frames.add(marker)
         metadata = metadata or marker == _APP1
         several = several or (marker == _APP2 and source.startswith(b"MPF\0", start))  # other pictures follow it
-    scanned_bits = 8 * (len(source) - start)  # from the last of the segments on, which is the scan's
     return Header(
         width=int(width),
         height=int(height),
         plain=colours in _COLOURS or colours == _GREY,
         common=colours in _COLOURS and frames <= _COMMON_FRAMES and not several,
-        told_by_luma=colours == _WITH_LUMA and scanned_bits > _FLAT_BITS_PER_PIXEL * width * height,
+        has_luma=colours == _WITH_LUMA,
         progressive=_PROGRESSIVE in frames,
         has_metadata=metadata,
     )
@@ -142,7 +137,7 @@ def digest(encoded: bytes) -> str:
 
 
 def _segments(source: bytes) -> Iterator[tuple[int, int]]:
-    """Markers up to the first scan's, each with where its content begins."""
+    """Markers before the first scan, each with where its content begins."""
     at = 2
     while at + 4 <= len(source):
         if source[at] != 0xFF:
@@ -152,7 +147,6 @@ def _segments(source: bytes) -> Iterator[tuple[int, int]]:
             continue
         marker = source[at + 1]
         if marker == _START_OF_SCAN:
-            yield marker, at + 4
             return
         if marker in (0x00, 0xFF) or marker in _STANDALONE:
             at += 1 if marker == 0xFF else 2

@@ -34,8 +34,9 @@ _UNSUPPORTED = {
     b"8BPS\0": "PSD",
     b"\x76\x2f\x31\x01": "OpenEXR",
 }
-# A text may begin so too: sizes of two digits or more are asked for.
-_NETPBM = re.compile(rb"P(?:[1-6](?:\s+(?:#[^\n]*\n\s*)*[1-9][0-9]{1,5}){2}\s|7\s+WIDTH\s)")
+# A text may begin so too: it must be called like a picture.
+_NETPBM = re.compile(rb"P(?:[1-6](?:\s+(?:#[^\n]*\n\s*)*[1-9][0-9]{0,5}){2}\s|7\s+WIDTH\s)")
+_NETPBM_SUFFIXES = frozenset({"pbm", "pgm", "ppm", "pnm", "pam"})
 _NETPBM_NAMES = ("PBM", "PGM", "PPM", "PBM", "PGM", "PPM", "PAM")
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
@@ -68,12 +69,12 @@ def image_format(head: bytes) -> str:
     return "BMP" if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS else ""
 
 
-def unsupported_format(head: bytes) -> str:
+def unsupported_format(name: str, head: bytes) -> str:
     """The picture format that is not read of which a file's first bytes tell, or ""."""
     kind = recognised(head)
     if kind in ("image/avif", "image/heic"):
         return kind.removeprefix("image/").upper()
-    if _NETPBM.match(head):
+    if _NETPBM.match(head) and suffix(name) in (_NETPBM_SUFFIXES | SUFFIX_FORMATS.keys()):
         return _NETPBM_NAMES[head[1] - ord("1")]
     # An icon's own signature could be a number: its count of pictures and a byte that is always 0 speak for it.
     if head.startswith(b"\0\0\1\0") and head[4:5] != b"\0" and head[5:6] == head[9:10] == b"\0":
@@ -107,7 +108,7 @@ def classify(path: str, head: bytes) -> Verdict:
     if not reason:
         if path == PLAN_NAME:
             kind = Kind.PLAN
-        elif not found and (unsupported := unsupported_format(head)):
+        elif not found and (unsupported := unsupported_format(name, head)):
             reason = f"its content is {unsupported}, which data sets may not hold: convert it to JPEG or PNG"
         elif found or suffix(name) in SUFFIX_FORMATS:
             kind = Kind.PICTURE

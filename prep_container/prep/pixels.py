@@ -16,6 +16,7 @@ from prep.jpeg import Luma, Pixels
 
 SOME_ROWS, EVERY_ROW = 8, 1  # how far the rows lie apart that a picture is identified by
 _SAMPLES = 8  # to a side
+_BLOCK = 8  # pixels to a side that a JPEG transforms together
 _BRIGHTNESS = np.array([0.114, 0.587, 0.299])  # of blue, green and red, in JFIF
 _ROUNDING = 1.0  # of that, and of what decoders do a little less exactly
 STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a strip don't count
@@ -56,6 +57,17 @@ def identity(width: int, height: int, strips: Iterable[Pixels | Luma], rows_apar
         samples.append(strip[within[:, None], columns].tobytes())
         top += strip.shape[0]
     return Identity(hashed.hexdigest(), b"".join(samples), in_colour)
+
+
+def is_flat_drawing(luma: Luma) -> bool:
+    """Whether most of a JPEG's blocks of 8 by 8 pixels are of one brightness, as some of their rows show.
+
+    Colours that are cut off can be the same though the luma is not (pure green may have any from 120 to 179). For the
+    whole of a picture that happens only to drawings of flat colours: within a block, other luma is other pixels.
+    """
+    rows = luma[_places(luma.shape[0])]
+    blocks = rows[:, : rows.shape[1] // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    return 2 * int(np.count_nonzero((blocks == blocks[:, :1]).all(axis=1))) >= len(blocks)
 
 
 def _places(length: int) -> NDArray[np.intp]:

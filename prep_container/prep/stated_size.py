@@ -16,6 +16,8 @@ SAME_ASPECT_PERCENT = 2  # difference of two aspect ratios that whole numbers of
 FIT_SHARE = 0.97  # of the boxes that lie within what they refer to; the others are broken
 AS_OFTEN = 0.4  # of the annotations beginning in a margin as wide: so many at least end past the picture
 NEAR = 0.1  # of a side: a box that ends no further from an edge comes up to it
+LEAST_ENLARGEMENT = 1.1  # pictures that became less larger may have got a margin, as to a multiple of 32
+FAR_OVER = 0.1  # of a side past the edge: no carelessly drawn box, but one of a larger picture
 MANY = 10  # annotations that would reach past a smaller size as likely as not, if it were not the one drawn on
 MISFIT_SHARE = 0.1  # of the boxes that reach past their picture: a few are drawn carelessly, so many are misread
 SIZED_LAYOUTS = frozenset({"coco", "sagemaker-json", "manifest"})  # state left, top, width and height
@@ -36,9 +38,25 @@ def _is_enlargement(small: Size, large: Size) -> bool:
 
 
 def size_before(annotation: Annotation, width: int, height: int, changes: Container[str]) -> Size:
-    """The size stated, where the picture's own came of one of these changes; otherwise the picture's own."""
-    claimed = annotation.claimed_size
-    return claimed if claimed and changed_since(annotation, width, height) in changes else (width, height)
+    """The size stated, where the picture's own came of one of these changes; otherwise the picture's own.
+
+    A picture is not taken as enlarged where a box shows that it was drawn on the larger one.
+    """
+    claimed, change = annotation.claimed_size, changed_since(annotation, width, height)
+    if claimed is None or change not in changes:
+        return width, height
+    if change == ENLARGED and not (_clearly_larger(claimed, width) and _none_far_over(annotation.boxes, claimed)):
+        return width, height
+    return claimed
+
+
+def _clearly_larger(claimed: Size, width: int) -> bool:
+    return width >= LEAST_ENLARGEMENT * claimed[0]
+
+
+def _none_far_over(boxes: Iterable[StatedBox], size: Size) -> bool:
+    right, bottom = ((1 + FAR_OVER) * side for side in size)
+    return all(box.xmax <= right and box.ymax <= bottom for box in boxes if finite(box))
 
 
 def _changed(stated: Stated, change: str) -> Iterator[tuple[Size, Size, list[StatedBox]]]:
@@ -85,7 +103,7 @@ def enlarged_evidence(stated: Stated) -> str:
     left or the top. That none do is explained as well by objects that all stand in the upper left part. Such a part
     ends anywhere, though, while boxes drawn on the smaller picture come up to its right and its bottom edge.
     """
-    enlarged = [(claimed, size, sound) for claimed, size, sound in _changed(stated, ENLARGED) if sound]
+    enlarged = [each for each in _changed(stated, ENLARGED) if each[2] and _clearly_larger(each[0], each[1][0])]
     boxes = within = over = before = 0
     across, down = [], []
     for (width, height), size, sound in enlarged:

@@ -20,7 +20,7 @@ _BEGINNINGS = {
     b"BM": "image/bmp",
 }
 _BRANDS = {b"avif": "image/avif", b"avis": "image/avif"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "image/heic"
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevm", b"hevs", b"mif1", b"msf1"), "image/heic"
 )
 _FRAME_HEADERS = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, Huffman coded: what every decoder reads
 _OTHER_FRAME_HEADERS = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}

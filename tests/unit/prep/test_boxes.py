@@ -178,7 +178,7 @@ def test_boxes_that_refer_to_a_larger_stated_size_are_scaled_with_the_picture() 
 def test_boxes_that_refer_to_a_smaller_stated_size_are_checked_on_it_and_scaled() -> None:
     quarantine = Quarantine()
     conventions = Conventions("pixel", 0, False, "", scaled=frozenset({ENLARGED}))
-    boxes = [(10, 10, 80, 40.8), (10, 10, 110, 40), (105, 10, 120, 40), (10, 10, 10.6, 40)]
+    boxes = [(10, 10, 80, 40.8), (10, 10, 110, 40), (103, 10, 109, 40), (10, 10, 10.6, 40)]
     stated = annotation(*(StatedBox(i, "cat", *box) for i, box in enumerate(boxes)), size=(100, 50))
     usable = usable_boxes(stated, 200, 100, conventions, PLAN, quarantine)
     assert usable == (Box("cat", 0.1, 0.2, 0.8, 0.816), Box("cat", 0.1, 0.2, 1, 0.8), Box("cat", 0.1, 0.2, 0.106, 0.8))
@@ -188,6 +188,13 @@ def test_boxes_that_refer_to_a_smaller_stated_size_are_checked_on_it_and_scaled(
         ("box_outside", 2),
     ]
     assert "over the edge of the 100 x 50 picture" in quarantine.entries[1].reason
+
+
+def test_a_box_far_beyond_a_smaller_stated_size_was_not_drawn_on_it() -> None:
+    conventions = Conventions("pixel", 0, False, "", scaled=frozenset({ENLARGED}))
+    stated = annotation(StatedBox(0, "cat", 20, 20, 80, 40), StatedBox(1, "cat", 100, 50, 180, 90), size=(100, 50))
+    usable = usable_boxes(stated, 200, 100, conventions, PLAN, Quarantine())
+    assert usable == (Box("cat", 0.1, 0.2, 0.4, 0.4), Box("cat", 0.5, 0.5, 0.9, 0.9))
 
 
 def test_swapped_corners_are_left_out_for_what_they_are() -> None:

@@ -396,6 +396,14 @@ def test_units_that_the_plan_states_leave_nothing_to_scale() -> None:
     assert conventions_of("voc", enlarged, BoxRules(units="pixel", first_pixel="1")).scaled == {ENLARGED}
 
 
+@pytest.mark.parametrize("layout", ["voc", "coco"])
+def test_pictures_that_became_a_little_larger_are_not_taken_as_enlarged(layout: str) -> None:
+    padded = smaller_stated(true_boxes(6, 80), layout, 1.024, drawn_on_it=True)  # 500 x 375 on 512 x 384
+    conventions = conventions_of(layout, padded, AUTO)
+    assert not conventions.scaled
+    assert "read as the picture's own" in conventions.warnings[0]
+
+
 def test_shrunk_and_enlarged_pictures_are_told_apart_in_one_data_set() -> None:
     enlarged = smaller_stated(true_boxes(6, 40), "voc", 2, drawn_on_it=True)
     conventions = conventions_of("voc", [*enlarged, *shrunk(0.5)], AUTO)

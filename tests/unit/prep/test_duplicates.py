@@ -96,6 +96,15 @@ def test_only_different_files_that_look_alike_are_looked_at_again_once_for_each_
     assert look_alikes({n: decoded(*one) for n, one in enumerate(found)}) == {3, 4, 6}
 
 
+def test_files_that_are_written_alike_are_each_looked_at_again() -> None:
+    anew = [replace(decoded("1", payload), passes=False) for payload in ("x", "x", "y")]
+    found = dict(enumerate(anew)) | {3: decoded("1", "y")}
+    assert look_alikes(found) == {0, 1, 2, 3}
+    whole = {n: replace(found[n], identity=Identity(known, b"", in_colour=True)) for n, known in enumerate("abac")}
+    told = told_apart(found, whole)
+    assert [told[n].identity.digest for n in range(4)] == ["a", "b", "a", "c"]
+
+
 def test_look_alikes_are_told_apart_by_all_their_pixels() -> None:
     found = {n: decoded("1", payload) for n, payload in enumerate("xyzx")} | {9: decoded("2", "w")}
     whole = {0: decoded("same", "x"), 1: decoded("same", "y"), 2: decoded("other", "z")}

@@ -6,6 +6,7 @@ import os
 import random
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -70,10 +71,10 @@ def test_pictures_that_differ_in_a_single_row_are_two(mini: MiniDataset) -> None
 
 def test_a_jpeg_that_passes_through_is_the_picture_that_another_format_has_of_it(mini: MiniDataset) -> None:
     for seed in range(8):
-        mini.pair(f"kept{seed}", seed)
+        mini.pair(f"kept{seed}", seed, size=(60, 50))  # not flat in blocks of 8 by 8
     for seed, name in ((2, "copy2.png"), (5, "copy5.bmp"), (40, "another.png")):
         kind = name[-3:].upper()
-        with Image.open(io.BytesIO(picture_bytes(seed))) as opened:
+        with Image.open(io.BytesIO(picture_bytes(seed, (60, 50)))) as opened:
             buffer = io.BytesIO()
             opened.save(buffer, kind)
         mini.put(f"images/{name}", buffer.getvalue())
@@ -87,23 +88,34 @@ def test_a_jpeg_that_passes_through_is_the_picture_that_another_format_has_of_it
     assert sides["kept5"] == sides["copy5"]
 
 
-def test_drawings_of_the_same_pixels_and_other_luma_never_leak(mini: MiniDataset) -> None:
-    draw, boxes = random.Random(0), set[tuple[int, int, int, int]]()
-    while len(boxes) < 16:
-        x, y, width, height = (8 * draw.randrange(*limits) for limits in ((0, 8), (0, 8), (2, 5), (2, 5)))
-        boxes.add((x, y, x + width, y + height))
-    for number, box in enumerate(sorted(boxes)):
-        drawing = Image.new("RGB", (96, 96), (0, 255, 0))
-        drawing.paste(draw.choice([(0, 0, 0), (255, 255, 255), (0, 255, 255)]), box)
+@pytest.mark.parametrize(
+    ("size", "colours", "qualities", "options"),
+    [
+        (12, [(0, 255, 0), (255, 255, 255)], (48, 52), {}),
+        (12, [(0, 255, 255), (0, 255, 255)], (45, 55), {"progressive": True}),
+        (32, [(255, 255, 0), (0, 0, 255)], (20, 50), {"restart_marker_blocks": 1}),
+    ],
+    ids=str,
+)
+def test_drawings_of_the_same_pixels_and_other_luma_never_leak(
+    size: int, colours: list[Any], qualities: tuple[int, int], options: dict[str, Any], mini: MiniDataset
+) -> None:
+    draw = random.Random(0)
+    for number in range(16):
+        drawing = Image.new("RGB", (size // 4, size // 4))
+        drawing.putdata(draw.choices(colours, k=drawing.width * drawing.height))
+        side = 8 * drawing.width + (8 * number if colours[0] == colours[1] else 0)
+        drawing = drawing.resize((side, side), Image.Resampling.NEAREST)
         pixels, lumas = set(), set()
-        for quality in (48, 52):
+        for quality in qualities:
             buffer = io.BytesIO()
-            drawing.save(buffer, "JPEG", quality=quality, subsampling=0)
+            drawing.save(buffer, "JPEG", quality=quality, subsampling=0, **options)
             pixels.add(jpeg.pixels(buffer.getvalue()).tobytes())
             lumas.add(jpeg.luma(buffer.getvalue()).tobytes())
-            mini.put(f"{number}-{quality}.jpg", buffer.getvalue())
-            mini.put(f"{number}-{quality}.xml", voc_xml([("sign", *box)]))
-        assert (len(pixels), len(lumas)) == (1, 2)
+            mini.put(f"{number}-{quality}.jpg", buffer.getvalue() + bytes(6000 if "progressive" in options else 0))
+            mini.put(f"{number}-{quality}.xml", voc_xml([("sign", 1, 1, 12, 12)]))
+        assert len(lumas) == 2
+        assert len(pixels) == 1
     assert mini.run().report["left_out"] == {"duplicate_image": 16}
 
 

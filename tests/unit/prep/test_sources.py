@@ -143,23 +143,36 @@ def test_a_picture_is_known_by_its_content_or_its_name() -> None:
         (b"8BPS\0\1", "PSD"),
         (b"\x76\x2f\x31\x01\2", "OpenEXR"),
         (b"\0" * 128 + b"DICM", "DICOM"),
-        (b"P6\n64 48\n255\n", "PPM"),
-        (b"P5\n# by hand\n# twice\n64 48\n255\n", "PGM"),
-        (b"P1 640 480 ", "PBM"),
-        (b"P7\nWIDTH 64\n", "PAM"),
     ],
 )
 def test_a_picture_of_a_kind_that_is_not_read_is_known_by_its_content(head: bytes, name: str) -> None:
-    assert unsupported_format(head) == name
+    assert unsupported_format("any", head) == name
     for path in ("a.jpg", "a.avif", "train.txt", "a.xml", "no_suffix"):
         assert (classify(path, head).kind, classify(path, head).code) == (Kind.OTHER, "unsupported_image")
         assert f"its content is {name}, " in classify(path, head).reason
     assert classify("trimaps/a.pgm", head).code == "unsupported_file"
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"P6\n64 48\n255\n", "PPM"),
+        (b"P5\n# by hand\n# twice\n64 48\n255\n", "PGM"),
+        (b"P2\n8 8\n255\n", "PGM"),
+        (b"P1 640 480 ", "PBM"),
+        (b"P7\nWIDTH 64\n", "PAM"),
+    ],
+)
+def test_of_a_text_that_may_be_a_picture_its_name_decides(head: bytes, name: str) -> None:
+    for path in ("a.ppm", "a.pgm", "a.jpg"):
+        assert unsupported_format(path, head) == name
+    for path in ("classes.txt", "train.txt", "no_suffix"):
+        assert unsupported_format(path, head) == ""
+
+
 @pytest.mark.parametrize("head", [b"", JPEG, b"P1 1 2\nP2 0 1\n", b"P5 was here", b"\0\0\1\0", b"\0\0\0\x18ftypmp42"])
 def test_what_only_begins_a_little_like_a_picture_is_none(head: bytes) -> None:
-    assert unsupported_format(head) == ""
+    assert unsupported_format("any", head) == ""
     assert classify("list.txt", head).kind is (Kind.PICTURE if head == JPEG else Kind.LIST)
     assert classify("a.avif", b"<html>").code == "unsupported_file"
 
