@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import struct
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,7 @@ PREP = ROOT / ".envs" / "prep" / "bin" / "python"
 PREP_PATH = os.pathsep.join(str(ROOT / part) for part in ("prep_container", "layers/shared", "layers/imaging"))
 MARKS = struct.Struct("<dd")
 POLL_SECONDS = 0.05
+_PR_SET_CHILD_SUBREAPER = 36  # of Linux's prctl
 
 
 class FailedError(Exception):
@@ -94,11 +97,24 @@ def _run(
         watcher = _Watcher(process.pid) if watched else None
         said, _ = process.communicate()
     ended = time.monotonic()
+    _await_orphans()
     if process.returncode:
         raise FailedError(f"{script} ended with {process.returncode}:\n{said}")
     first, last = MARKS.unpack(marks.read_bytes())
     peaks = watcher.stop() if watcher else {}
     return Run(data.count, first - started, last - first, ended - last, _cpu() - cpu_before, peaks)
+
+
+def adopt_orphans() -> None:
+    """Let processes that outlive their parent become this one's, as what prep's workers are forked from does."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _await_orphans() -> None:
+    """Await every child that is left, so that its processor time is counted, and takes none from the next run."""
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _cpu() -> float:

@@ -48,6 +48,7 @@ def main() -> int:
     if lacking := [python for python in (programs.ORACLE, programs.ORACLE_2022, programs.PREP) if not python.exists()]:
         sys.exit(f"{lacking[0]} is missing: python3 cli/bootstrap.py prep oracle oracle-2022")
     say = partial(print, file=sys.stderr, flush=True)
+    programs.adopt_orphans()
     say(f"making {options.count} pictures of each kind in {options.work} where they are not yet there")
     large = datasets.generated(options.work, LARGE, options.count)
     small = datasets.generated(options.work, SMALL, options.count)

@@ -33,6 +33,8 @@ def in_luma(decoded: Mapping[int, Decoded], colours: Mapping[int, Decoded]) -> d
 
     `colours` has what `perhaps_in_colour` has chosen, by their colours.
     """
+    if not colours:
+        return dict(decoded)
     lumas: dict[str, Identity] = {}  # by colours; of several the smallest, which comes last
     for number in sorted(colours, key=lambda number: decoded[number].identity.digest, reverse=True):
         lumas[colours[number].identity.digest] = decoded[number].identity
@@ -91,9 +93,10 @@ def with_one_identity(pictures: Sequence[LabelledPicture]) -> list[LabelledPictu
         # The smaller leads, so that the identity depends neither on order nor on how many copies there are of each.
         low, high = sorted((leader(f"pixels {picture.pixel_digest}"), leader(f"written {picture.payload_digest}")))
         leaders[high] = low
+    identities = (leader(f"pixels {picture.pixel_digest}").removeprefix("pixels ") for picture in pictures)
     return [
-        replace(picture, pixel_digest=leader(f"pixels {picture.pixel_digest}").removeprefix("pixels "))
-        for picture in pictures
+        picture if picture.pixel_digest == digest else replace(picture, pixel_digest=digest)
+        for picture, digest in zip(pictures, identities, strict=True)
     ]
 
 

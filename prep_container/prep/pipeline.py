@@ -23,6 +23,7 @@ from prep.lists import read_lists
 from prep.matching import match
 from prep.model import Kind
 from prep.oxford import renamed
+from prep.pool import get_ready
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
 from prep.references import referenced_pictures
@@ -45,12 +46,14 @@ def prepare(
     decodes in this process).
     """
     check_destination(plan.output, folders.prepared_uri)
+    workers = available_cores() if workers is None else workers
+    if workers:
+        get_ready(__name__)  # with this module, as a worker loads all that the main one imports
     quarantine = Quarantine()
     for folder in (folders.prepared, folders.report):
         _empty(folder)
     with _scratch(folders.work) as scratch:
         try:
-            workers = available_cores() if workers is None else workers
             report = _prepare(folders, plan, scratch, quarantine, say, workers)
         finally:
             quarantine.write(folders.report / "quarantine.jsonl")

@@ -12,14 +12,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
@@ -37,8 +39,23 @@ _FALSE_STARTS = 5  # in a row, until it is the machine that does not let workers
 # A worker is meant to use one core: the threads that numerical libraries would start only cost memory.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-# Spawned, not forked: a fork would inherit its siblings' pipes and so outlive a parent that was killed.
-_context = multiprocessing.get_context("spawn")
+# Not forked from this process: a fork would inherit its siblings' pipes, so outlive a parent that was killed, and could
+# find a lock taken by a thread that it lacks. Elsewhere than on Linux, libraries forbid forks even of idle processes.
+if sys.platform == "linux":
+    _context = multiprocessing.get_context("forkserver")
+else:
+    _context = multiprocessing.get_context("spawn")
+
+
+def get_ready(*modules: str) -> None:
+    """Have what workers are forked from load these modules and all that they import, while this process goes on.
+
+    Only the first call does anything. Without one, the first worker's start waits for as much as it needs itself.
+    """
+    if sys.platform == "linux":
+        _context.set_forkserver_preload(list(modules))
+        with _environment(_ONE_THREAD):
+            forkserver.ensure_running()
 
 
 def _work(connection: Connection, decode_one: Decode) -> None:
@@ -60,7 +77,7 @@ def _work(connection: Connection, decode_one: Decode) -> None:
 class _Worker:
     """One process, not given anything before it is ready; `since` is when it began the first of its batches."""
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     ready: bool = False
     batches: deque[Batch] = field(default_factory=deque)
@@ -107,14 +124,6 @@ class _Worker:
         """Take away the batch that was answered, or lost: the worker turns to the next one."""
         self.since = time.monotonic()
         return self.batches.popleft()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.connection.close()
 
 
 @dataclass(slots=True)
@@ -209,8 +218,7 @@ def decode_all(
                 _hand_out(queue, crew)  # before their reader, who may take a while, has the answers
                 yield from zip(batch, outcomes, strict=True)
     finally:
-        for worker in crew:
-            worker.stop()
+        _stop(crew)
 
 
 def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
@@ -224,9 +232,21 @@ def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
 
 def _replaced(worker: _Worker, queue: _Queue, decode_one: Decode) -> _Worker:
     """End a worker and start another in its place; what was only waiting for it goes to whoever is free."""
-    worker.stop()
+    _stop([worker])
     queue.ready.extendleft(worker.batches)
     return _Worker.start(decode_one)
+
+
+def _stop(crew: Sequence[_Worker]) -> None:
+    """End workers, all at the same time, whatever they are at."""
+    for worker in crew:
+        worker.process.terminate()
+    for worker in crew:
+        worker.process.join(5)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.connection.close()
 
 
 @contextmanager
