@@ -164,6 +164,8 @@ def _checked(path: str, refused: str) -> Member | None:
     """A refused member, or None where the path and kind are fine."""
     if path.startswith("/") or ".." in path.split("/") or (len(path) > 1 and path[1] == ":"):
         return Member(path, refused="its name leaves the data set's folder")
+    if not path:
+        return Member("?", refused="it has no name")
     if "\0" in path:
         return Member(path.replace("\0", "?"), refused="its name holds a zero byte")
     return Member(path, refused=refused) if refused else None
@@ -179,7 +181,7 @@ def _normal(path: str) -> str:
 def _zip_members(archive: Path) -> Generator[Member]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
-            if info.is_dir():
+            if info.filename and info.is_dir():  # which zipfile can't say of a member without a name
                 continue
             mode = info.external_attr >> 16
             special = stat.S_IFMT(mode) not in (0, stat.S_IFREG)

@@ -208,6 +208,20 @@ def test_a_member_that_leaves_the_folder_is_refused_by_name(path: str, kind: str
     assert {p.name for p in (tmp_path / "scratch").iterdir()} == {"00000000"}
 
 
+@pytest.mark.parametrize("name", ["", ".", "./"])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_member_without_a_name_is_refused(name: str, kind: str, mini, tmp_path: Path) -> None:
+    if kind == "tar":
+        mini.tar("some.tar", {"a.jpg": JPEG, name: JPEG, "b.jpg": JPEG}, "w")
+    else:
+        with zipfile.ZipFile(mini.paths.dataset / "some.zip", "w") as archive:
+            for each in ("a.jpg", name, "b.jpg"):
+                archive.writestr(zipfile.ZipInfo(each), JPEG)
+    used, left_out = collected(mini, tmp_path)
+    assert sorted(used) == ["a.jpg", "b.jpg"]
+    assert left_out == ({} if kind == "zip" and name == "./" else {"?": "unsafe_member"})  # a folder, to a zip
+
+
 def test_links_and_devices_in_a_tar_are_refused_by_name(mini, tmp_path: Path) -> None:
     with tarfile.open(mini.paths.dataset / "a.tar", "w") as archive:
         for name, kind in (
