@@ -97,7 +97,7 @@ def inputs(dataset: Path) -> list[Input]:
         relative = path.relative_to(dataset).as_posix()
         if path.name.lower().endswith(_ARCHIVES) and not path.name.startswith("._"):
             folder = relative.rpartition("/")[0]
-            found += [Input(_plain(f"{folder}/{name}"), data) for name, data in _members(path)]
+            found += [Input(_plain(f"{folder}/{_plain(name) or '?'}"), data) for name, data in _members(path)]
         else:
             found.append(Input(_plain(relative), path.read_bytes()))
     return found
@@ -109,7 +109,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     if is_zip:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
-                if not info.is_dir():
+                if not info.filename or not info.is_dir():
                     yield info.filename, _content(opened, info)
         return
     with tarfile.open(archive) as packed:
