@@ -23,7 +23,7 @@ from prep.lists import read_lists
 from prep.matching import match
 from prep.model import Kind
 from prep.oxford import renamed
-from prep.pool import get_ready
+from prep.processes import get_ready
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
 from prep.references import referenced_pictures
@@ -48,7 +48,7 @@ def prepare(
     check_destination(plan.output, folders.prepared_uri)
     workers = available_cores() if workers is None else workers
     if workers:
-        get_ready(__name__)  # with this module, as a worker loads all that the main one imports
+        get_ready()
     quarantine = Quarantine()
     for folder in (folders.prepared, folders.report):
         _empty(folder)

@@ -9,22 +9,19 @@ worker that ends before it began costs no picture, and is replaced until several
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
+from prep.processes import started
 
 TIMEOUT_SECONDS = 120.0
 Outcome = Decoded | Undecodable
@@ -36,26 +33,6 @@ LARGEST_BATCH = 8
 _READY = "ready"
 _AT_HAND_AND_WAITING = 2
 _FALSE_STARTS = 5  # in a row, until it is the machine that does not let workers begin
-# A worker is meant to use one core: the threads that numerical libraries would start only cost memory.
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-# Not forked from this process: a fork would inherit its siblings' pipes, so outlive a parent that was killed, and could
-# find a lock taken by a thread that it lacks. Elsewhere than on Linux, libraries forbid forks even of idle processes.
-if sys.platform == "linux":
-    _context = multiprocessing.get_context("forkserver")
-else:
-    _context = multiprocessing.get_context("spawn")
-
-
-def get_ready(*modules: str) -> None:
-    """Have what workers are forked from load these modules and all that they import, while this process goes on.
-
-    Only the first call does anything. Without one, the first worker's start waits for as much as it needs itself.
-    """
-    if sys.platform == "linux":
-        _context.set_forkserver_preload(list(modules))
-        with _environment(_ONE_THREAD):
-            forkserver.ensure_running()
 
 
 def _work(connection: Connection, decode_one: Decode) -> None:
@@ -85,12 +62,7 @@ class _Worker:
 
     @classmethod
     def start(cls, decode_one: Decode) -> _Worker:
-        ours, theirs = _context.Pipe()
-        process = _context.Process(target=_work, args=(theirs, decode_one), daemon=True, name="prep-decoder")
-        with _environment(_ONE_THREAD):
-            process.start()
-        theirs.close()  # or a dead worker's pipe would never report its end
-        return cls(process, ours)
+        return cls(*started(_work, decode_one))
 
     def give(self, batch: Batch) -> None:
         if not self.batches:
@@ -247,15 +219,3 @@ def _stop(crew: Sequence[_Worker]) -> None:
             worker.process.kill()
             worker.process.join()
         worker.connection.close()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that are started meanwhile, where they have no value yet."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]

@@ -1,7 +1,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -84,31 +83,6 @@ def test_workers_are_forked_from_one_process_that_is_not_this_one() -> None:
     parents = {answer.identity.digest for _, answer in answers if isinstance(answer, Decoded)}
     assert len(parents) == 1
     assert parents != {str(os.getpid())}
-
-
-LEADER = """
-import sys, time
-from pathlib import Path
-from prep.pool import get_ready
-get_ready("told")
-told = Path(sys.argv[1])
-deadline = time.monotonic() + 60
-while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
-    time.sleep(0.01)
-assert "told" not in sys.modules
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are spawned")
-def test_what_workers_need_is_loaded_before_there_are_any(tmp_path: Path) -> None:
-    told = tmp_path / "told.txt"
-    (tmp_path / "told.py").write_text(f"import os, pathlib\npathlib.Path({str(told)!r}).write_text(str(os.getpid()))\n")
-    paths = os.pathsep.join([str(tmp_path), *sys.path])
-    subprocess.run([sys.executable, "-c", LEADER, told], env={**os.environ, "PYTHONPATH": paths}, check=True)
-    deadline = time.monotonic() + 30
-    while Path("/proc", told.read_text()).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not Path("/proc", told.read_text()).exists()  # it ends with the process that it was for
 
 
 def test_a_crash_costs_one_picture_and_not_the_job() -> None:
