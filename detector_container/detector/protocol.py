@@ -30,6 +30,7 @@ class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped wher
     _is_offered_another = False  # protocol, by the head that has just ended
     _besides = 0
     _refusal = ""  # of what came after a request that is under way
+    _has_ended = False  # the client's side of the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -45,6 +46,17 @@ class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped wher
         if self._besides > MOST_BESIDES and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
         self._see_to_deadline()
+
+    def eof_received(self) -> bool:
+        """Answer what is complete, though the client has ended its side, and close then; True: not yet."""
+        if self._has_ended or not self._is_under_way():
+            return self._has_ended
+        if self._has_head:  # the last request's body will not come
+            if not self.pipeline:
+                return False
+            self.pipeline.popleft()
+        self._has_ended = True
+        return True
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -69,9 +81,12 @@ class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped wher
         self._has_begun = self._has_head = False
 
     def on_response_complete(self) -> None:
+        is_last = self._has_ended and not self.pipeline
         super().on_response_complete()
         if self._refusal and not self._is_under_way() and not self.transport.is_closing():
             self.send_400_response(self._refusal)
+        elif is_last:
+            self.transport.close()
         elif (
             self._has_begun
         ):  # what still comes of a refused body is thrown away for a while; or it is the next request

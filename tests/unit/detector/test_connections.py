@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from unit.detector.live_server import LiveServer, answered, received
@@ -87,3 +88,51 @@ def test_an_offer_does_not_make_up_for_what_is_no_request(server: LiveServer) ->
         with server.connect() as client:
             client.sendall(request)
             assert statuses(received(client)) == [b"400"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (posted(), [b"200"]),
+        (posted(chunked=True), [b"200"]),
+        (posted(OFFERS["curl"]), [b"200"]),
+        (posted() * 3, [b"200"] * 3),
+        (posted() * 2 + PING[:9], [b"200"] * 2),
+        (posted() * 2 + posted()[:-1], [b"200"] * 2),
+        (posted() + b"\0\1\2\r\n\r\n", [b"200", b"400"]),
+        (PING, [b"200"]),
+    ],
+    ids=["one", "chunked", "offer", "three", "half a head", "half a body", "no HTTP", "ping"],
+)
+def test_who_has_asked_may_end_its_side_and_is_answered(sent: bytes, told: list[bytes], server: LiveServer) -> None:
+    with server.connect() as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        answers = received(client)  # and the server ends its side after the last
+    assert statuses(answers) == told
+
+
+@pytest.mark.parametrize("sent", [b"", PING[:9], posted()[:-1], posted(OFFERS["curl"])[:-1]])
+def test_who_ends_its_side_and_asks_nothing_is_let_go(sent: bytes, server: LiveServer) -> None:
+    with server.connect() as client:
+        client.sendall(sent)
+        began = time.monotonic()
+        client.shutdown(socket.SHUT_WR)
+        assert received(client) == b""
+        assert time.monotonic() - began < 5
+
+
+def test_connections_of_which_one_side_has_ended_leave_nothing_behind(server: LiveServer) -> None:
+    descriptors = Path(f"/proc/{server.workers()[0]}/fd")
+    at_first = len(list(descriptors.iterdir()))
+    for sent in (posted(), posted()[:-1], posted() * 2 + posted()[:-1], PING + PING[:9]) * 5:
+        with server.connect() as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)  # and goes away without reading
+    with server.connect() as client:
+        client.sendall(posted() + LAST)
+        received(client)
+    deadline = time.monotonic() + 5
+    while len(list(descriptors.iterdir())) > at_first and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(list(descriptors.iterdir())) <= at_first
