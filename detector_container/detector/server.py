@@ -82,6 +82,7 @@ class DetectionServer:
             ],
             exception_handlers={HTTPException: _no_such_thing},
         )
+        self._routes.router.redirect_slashes = False  # to an address that the client's own Host header makes up
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application; pictures do without Starlette's layers, which cost small networks some of the rate."""

@@ -243,6 +243,13 @@ def test_other_methods_and_paths_are_refused_in_the_same_form() -> None:
     assert client().get("/invocations").headers["allow"] == "POST"
 
 
+def test_a_path_with_another_slash_is_another_path() -> None:
+    posted = client().post("/invocations/", content=b"picture", headers=JPEG)
+    for response in (posted, client().get("/ping/"), client().get("/execution-parameters/")):
+        assert (response.status_code, response.json()) == (404, {"error": "Not Found"})
+        assert "location" not in response.headers
+
+
 def test_a_query_does_not_matter() -> None:
     assert client().post("/invocations?variant=champion", content=b"picture", headers=JPEG).status_code == 200
 
