@@ -132,7 +132,8 @@ class DetectionServer:
             self._check_content_type(request)
             self._check_room()
             await self._read(request, body)
-            answer = await self._detect(bytes(body), wants_annotation(request.headers.get("accept", "")))
+            accepted = ",".join(request.headers.getlist("accept"))  # several lines are one list
+            answer = await self._detect(bytes(body), wants_annotation(accepted))
         except RefusedError as refusal:
             return refusal.response()
         except ClientDisconnect:

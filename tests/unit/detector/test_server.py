@@ -113,11 +113,13 @@ def test_every_answer_names_the_run_whose_model_gave_it() -> None:
 
 
 def test_pixel_boxes_are_answered_when_asked_for() -> None:
-    headers = JPEG | {"accept": "application/json;annotation=1"}
-    assert client().post("/invocations", content=b"picture", headers=headers).json() == {
-        "image_size": [{"width": 200, "height": 100, "depth": 3}],
-        "annotations": [{"class_id": 1, "score": 0.75, "left": 20, "top": 20, "width": 80, "height": 40}],
-    }
+    one_line = [("accept", "application/json;annotation=1")]
+    for accept in (one_line, [("accept", "text/html"), *one_line], [*one_line, ("accept", "*/*")]):
+        headers = [("content-type", "image/jpeg"), *accept]
+        assert client().post("/invocations", content=b"picture", headers=headers).json() == {
+            "image_size": [{"width": 200, "height": 100, "depth": 3}],
+            "annotations": [{"class_id": 1, "score": 0.75, "left": 20, "top": 20, "width": 80, "height": 40}],
+        }
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/json", ""])
