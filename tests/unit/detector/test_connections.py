@@ -2,8 +2,10 @@
 
 import json
 import re
+import select
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,18 @@ def test_connections_of_which_one_side_has_ended_leave_nothing_behind(server: Li
     while len(list(descriptors.iterdir())) > at_first and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(list(descriptors.iterdir())) <= at_first
+
+
+def test_clients_that_keep_back_the_end_of_large_pictures_keep_nobody_out(model_root: Path) -> None:
+    with LiveServer(model_root, DROPSPOT_MAX_BODY_BYTES="2000000") as server, ExitStack() as stack:
+        hoarders = [stack.enter_context(server.connect()) for _ in range(4)]
+        head = posted().partition(b"content-length")[0] + b"content-length: 2000000\r\n\r\n"
+        for hoarder in hoarders:
+            hoarder.sendall(head + bytes(1_999_999))
+        time.sleep(0.3)  # until all has been read
+        assert [server.post(picture()).status_code for _ in range(3)] == [200] * 3
+        (told,) = select.select(hoarders, [], [], 1)[0]  # one of them has made room
+        assert statuses(answered(told)) == [b"503"]
+        for hoarder in hoarders:
+            hoarder.sendall(b"\0" + LAST)
+        assert sorted(statuses(received(hoarder)) for hoarder in hoarders) == [[b"200"], *[[b"400", b"200"]] * 3]
