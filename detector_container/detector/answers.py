@@ -1,5 +1,6 @@
 """What serving answers: a picture's detections in the built-in algorithm's two forms."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
+
+# What stands between commas, and between semicolons. Nothing in them is matched twice: a header may be long.
+_QUOTED = r'"(?:[^"\\]|\\.)*+"?+'
+_CHOICE = re.compile(rf'(?:[^",]|{_QUOTED})++')
+_PART = re.compile(rf'(?:[^";]|{_QUOTED})++')
+_WANTED = ("annotation=1", 'annotation="1"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +47,16 @@ class Answer:
 
 
 def wants_annotation(accept: str) -> bool:
-    """Return whether an Accept header asks for pixel boxes: `application/json` with the parameter `annotation=1`."""
-    for choice in accept.lower().split(","):
-        media_type, *parameters = (part.strip() for part in choice.split(";"))
-        if media_type == "application/json" and "annotation=1" in (p.replace(" ", "") for p in parameters):
+    """Return whether an Accept header asks for pixel boxes: `application/json` with the parameter `annotation=1`.
+
+    The value may be quoted, as any parameter's; separators in quotes separate nothing.
+    """
+    accept = accept.lower()
+    if "annotation" not in accept:
+        return False
+    for choice in _CHOICE.findall(accept):
+        media_type, *parameters = [part.strip() for part in _PART.findall(choice)] or [""]
+        wanted = (parameter.replace(" ", "") in _WANTED for parameter in parameters)
+        if media_type == "application/json" and any(wanted):
             return True
     return False

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from detector.answers import Answer, wants_annotation
+from detector.bodies import Bodies, Body
 from detector.pictures import PictureTooLargeError
 from dropspot.errors import InvalidInputError
 
@@ -72,7 +73,7 @@ class DetectionServer:
         self._headers = {ATTRIBUTES: f"run_id={run_id}"} if run_id else None
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="detect")
         self._admitted = 0
-        self._kept_bytes = 0
+        self._bodies = Bodies(_BODIES * max_body_bytes)
         self._since: dict[int, float] = {}  # thread -> when it began with its picture
         self._routes = Starlette(
             routes=[
@@ -82,6 +83,7 @@ class DetectionServer:
             ],
             exception_handlers={HTTPException: _no_such_thing},
         )
+        self._routes.router.redirect_slashes = False  # to an address that the client's own Host header makes up
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application; pictures do without Starlette's layers, which cost small networks some of the rate."""
@@ -126,18 +128,19 @@ class DetectionServer:
 
     async def invocations(self, request: Request) -> Response:
         """Detect objects in the picture of the body."""
-        body = bytearray()
+        body = Body()
         try:
             self._check_content_type(request)
             self._check_room()
             await self._read(request, body)
-            answer = await self._detect(bytes(body), wants_annotation(request.headers.get("accept", "")))
+            accepted = ",".join(request.headers.getlist("accept"))  # several lines are one list
+            answer = await self._detect(bytes(body.data), wants_annotation(accepted))
         except RefusedError as refusal:
             return refusal.response()
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
         finally:
-            self._kept_bytes -= len(body)
+            self._bodies.forget(body)
         return Response(answer, media_type="application/json", headers=self._headers)
 
     @staticmethod
@@ -154,27 +157,30 @@ class DetectionServer:
         if self._admitted >= self._workers * (1 + _WAITING_PER_WORKER):
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting: try again")
 
-    async def _read(self, request: Request, body: bytearray) -> None:
+    async def _read(self, request: Request, body: Body) -> None:
         """Read the request's body into `body`; what is refused is left unread (see protocol.py)."""
         too_large = RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the picture is larger than {self._max_body_bytes:,} bytes"
         )
-        announced = request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced[:_LENGTH_DIGITS]) > self._max_body_bytes:
+        given = request.headers.get("content-length", "")
+        announced = int(given[:_LENGTH_DIGITS]) if given.isdecimal() else 0
+        if announced > self._max_body_bytes:
             raise too_large
         try:
-            async with asyncio.timeout(self._body_seconds):
+            async with asyncio.timeout(self._body_seconds) as reading:
+                self._bodies.begin(body, announced, reading)
                 async for chunk in request.stream():
-                    body += chunk
-                    self._kept_bytes += len(chunk)
-                    if len(body) > self._max_body_bytes:  # a chunked request announces no length
+                    if len(body.data) + len(chunk) > self._max_body_bytes:  # a chunked request announces no length
                         raise too_large
-                    if self._kept_bytes > _BODIES * self._max_body_bytes:
-                        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes are waiting: try again")
+                    if not self._bodies.keep(body, chunk):
+                        raise _no_room()
         except TimeoutError as error:  # a later attempt may succeed: no fault of the picture's
+            if body.has_made_room:
+                raise _no_room() from error
             sentence = f"the picture did not arrive within {self._body_seconds:g} s: try again"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from error
-        if not body:
+        self._bodies.complete(body)
+        if not body.data:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has no body: send the picture's bytes")
 
     async def _detect(self, body: bytes, pixels: bool) -> bytes:
@@ -207,6 +213,10 @@ class DetectionServer:
         if not np.isfinite(answer.rows).all():
             raise ValueError("the answer has numbers that JSON doesn't know")
         return orjson.dumps(answer.annotation() if pixels else answer.prediction())
+
+
+def _no_room() -> RefusedError:
+    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many bytes are waiting: try again")
 
 
 async def _no_such_thing(_request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """The two forms of an answer, and which one is asked for."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -14,16 +15,31 @@ from detector.answers import Answer, wants_annotation
         ("application/json;annotation=1", True),
         ("application/json; annotation=1", True),
         ("text/plain, Application/JSON;q=0.9;annotation=1", True),
+        ('application/json; annotation="1"', True),
+        ('text/html, application/json;profile="a,b;c\\"d";Annotation="1"', True),
+        ('application/json;annotation=1;profile="without end', True),
+        ('application/json;profile="annotation=1"', False),
+        ('application/json;profile="\\";annotation=1', False),
+        ('text/html;title=", application/json;annotation=1"', False),
+        ('application/json;annotation="10"', False),
         ("application/json", False),
         ("application/json;annotation=10", False),
         ("text/plain;annotation=1, application/json", False),
         ("*/*", False),
         ("", False),
         (";;,,;", False),
+        ('annotation;;,,;"', False),
     ],
 )
 def test_pixel_boxes_are_asked_for_by_a_parameter(accept: str, wanted: bool) -> None:
     assert wants_annotation(accept) is wanted
+
+
+def test_a_long_header_is_looked_through_once() -> None:
+    began = time.monotonic()
+    for piece in ('"\\', '\\"', '"', "\\", ';"', ",;", " ", "annotation="):
+        assert not wants_annotation("annotation" + piece * 30_000)
+    assert time.monotonic() - began < 5
 
 
 def test_rows_are_rounded_to_six_digits() -> None:

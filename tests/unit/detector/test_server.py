@@ -4,66 +4,15 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from unit.detector.planned_server import JPEG, ROWS, Client, PlannedModel, chunks, client
 
 from detector.answers import Answer
 from detector.pictures import PictureTooLargeError
-from detector.server import DetectionServer
 from dropspot.errors import InvalidInputError
-
-ROWS = np.array([[1, 0.75, 0.1, 0.2, 0.5, 0.6]])
-JPEG = {"content-type": "image/jpeg"}
-
-
-class PlannedModel:
-    """Answers with what a function says; is fit or broken as the test wants."""
-
-    def __init__(self, answer: Callable[[bytes], Answer]) -> None:
-        self.detect = answer
-        self.broken = False
-
-    def prove(self) -> None:
-        if self.broken:
-            raise RuntimeError("weights are gone")
-
-
-class Client:
-    """Sends single requests to a server without a network; without a model it has not been loaded yet."""
-
-    def __init__(self, model: PlannedModel | None, **options: Any) -> None:
-        self.server = DetectionServer(**({"workers": 2, "max_body_bytes": 32 << 20} | options))
-        if model is not None:
-            self.server.take(model)
-        self._app = self.server.app
-
-    def connected(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://server")
-
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            async with self.connected() as connected:
-                return await connected.request(method, path, **options)
-
-        return asyncio.run(send())
-
-    def get(self, path: str) -> httpx.Response:
-        return self.request("GET", path)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("POST", path, **options)
-
-
-def client(answer: Callable[[bytes], Answer] = lambda data: Answer(200, 100, ROWS), **options: Any) -> Client:
-    return Client(PlannedModel(answer), **options)
-
-
-async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
 
 
 def refuse(error: Exception) -> Callable[[bytes], Answer]:
@@ -113,11 +62,13 @@ def test_every_answer_names_the_run_whose_model_gave_it() -> None:
 
 
 def test_pixel_boxes_are_answered_when_asked_for() -> None:
-    headers = JPEG | {"accept": "application/json;annotation=1"}
-    assert client().post("/invocations", content=b"picture", headers=headers).json() == {
-        "image_size": [{"width": 200, "height": 100, "depth": 3}],
-        "annotations": [{"class_id": 1, "score": 0.75, "left": 20, "top": 20, "width": 80, "height": 40}],
-    }
+    one_line = [("accept", "application/json;annotation=1")]
+    for accept in (one_line, [("accept", "text/html"), *one_line], [*one_line, ("accept", "*/*")]):
+        headers = [("content-type", "image/jpeg"), *accept]
+        assert client().post("/invocations", content=b"picture", headers=headers).json() == {
+            "image_size": [{"width": 200, "height": 100, "depth": 3}],
+            "annotations": [{"class_id": 1, "score": 0.75, "left": 20, "top": 20, "width": 80, "height": 40}],
+        }
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/json", ""])
@@ -178,30 +129,6 @@ def test_beyond_a_bounded_queue_requests_are_told_to_come_again() -> None:
     assert [response.status_code for response in answered] == [200] * 9  # one at work, eight waiting
 
 
-def test_bodies_that_are_under_way_are_bounded_together() -> None:
-    begun, release = asyncio.Event(), asyncio.Event()
-
-    async def slow_body(size: int) -> AsyncIterator[bytes]:
-        yield b"x" * size
-        begun.set()
-        await release.wait()
-        yield b"x"
-
-    async def crowd(crowded: Client) -> list[int]:
-        async with crowded.connected() as busy:
-            tasks = []
-            for size in (9, 9, 9, 9, 9):  # four times ten bytes may be kept
-                begun.clear()
-                tasks.append(asyncio.create_task(busy.post("/invocations", content=slow_body(size), headers=JPEG)))
-                await asyncio.wait({tasks[-1], asyncio.create_task(begun.wait())}, return_when="FIRST_COMPLETED")
-            release.set()
-            return [response.status_code for response in await asyncio.gather(*tasks)]
-
-    limited = client(max_body_bytes=10)
-    assert asyncio.run(crowd(limited)) == [200, 200, 200, 200, 503]
-    assert limited.post("/invocations", content=b"x" * 10, headers=JPEG).status_code == 200  # there is room again
-
-
 def test_a_body_that_takes_too_long_is_told_to_come_again() -> None:
     async def stuck() -> AsyncIterator[bytes]:
         yield b"x"
@@ -241,6 +168,13 @@ def test_other_methods_and_paths_are_refused_in_the_same_form() -> None:
         assert response.status_code == status
         assert list(response.json()) == ["error"]
     assert client().get("/invocations").headers["allow"] == "POST"
+
+
+def test_a_path_with_another_slash_is_another_path() -> None:
+    posted = client().post("/invocations/", content=b"picture", headers=JPEG)
+    for response in (posted, client().get("/ping/"), client().get("/execution-parameters/")):
+        assert (response.status_code, response.json()) == (404, {"error": "Not Found"})
+        assert "location" not in response.headers
 
 
 def test_a_query_does_not_matter() -> None:
