@@ -14,9 +14,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SECONDS = 20.0
-MOST_BESIDES = (
-    1 << 16
-)  # bytes of a request besides its body, after the packet it begins in: head, chunks' lengths, trailers
+# Bytes of a request besides its body, after the packet it begins in: head, chunks' lengths, trailers.
+MOST_BESIDES = 1 << 16
 
 
 class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped where it is checked
@@ -87,9 +86,7 @@ class DeadlineProtocol(HttpToolsProtocol):  # type: ignore[misc]  # untyped wher
             self.send_400_response(self._refusal)
         elif is_last:
             self.transport.close()
-        elif (
-            self._has_begun
-        ):  # what still comes of a refused body is thrown away for a while; or it is the next request
+        elif self._has_begun:  # the next request; or what still comes of a refused body is thrown away for a while
             self._see_to_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
