@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dropspot.sniff import recognised
@@ -26,18 +27,44 @@ _NAMES_SUFFIXES = frozenset({"names", "labels", "yaml", "yml"})
 _LABEL_LINE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[0-9]+(?:[ \t]+[-+0-9.eE]+){4}\s")
 _NUMBERED = re.compile(r" \([0-9]+\)$")
 _MASK_FOLDERS = frozenset({"trimaps", "segmentationclass", "segmentationobject"})
-_UNSUPPORTED = {
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
-    b"\xff\x0a": "JPEG XL",
-    b"8BPS\0": "PSD",
-    b"\x76\x2f\x31\x01": "OpenEXR",
+
+
+def _compiled(beginnings: Mapping[str, bytes]) -> dict[str, re.Pattern[bytes]]:
+    return {name: re.compile(beginning, re.DOTALL) for name, beginning in beginnings.items()}
+
+
+_UNSUPPORTED = _compiled(
+    {
+        "JPEG 2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        "JPEG XL": rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a",
+        "PSD": rb"8BPS\0",
+        "OpenEXR": rb"\x76\x2f\x31\x01",
+        "DDS": rb"DDS \x7c\0\0\0",
+        "DICOM": rb".{128}DICM",
+        # The own signatures of these three could be a number: fields of few values speak for them.
+        "ICO": rb"\0\0\x01\0[^\0]\0.{3}\0",
+        "SGI": rb"\x01\xda[\0\1][\1\2]\0[\1-\3]",
+        "PCX": rb"\n[\0\2-\5][\0\1][\1\2\4\x08].{60}\0",
+        "SVG": rb"(?:\xef\xbb\xbf)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<(?:!DOCTYPE\s+)?svg[\s:>]",
+    }
+)
+_NETPBM = rb"(?:\s+(?:#[^\n]*\n\s*)*[1-9][0-9]{0,5}){2}\s"
+# Something else may begin so too: it must be called so, or like a picture that is read.
+_UNSUPPORTED_IF_NAMED = _compiled(
+    {
+        "PBM": rb"P[14]" + _NETPBM,
+        "PGM": rb"P[25]" + _NETPBM,
+        "PPM": rb"P[36]" + _NETPBM,
+        "PAM": rb"P7\s+WIDTH\s",
+        "TGA": rb".[\0\1][\1-\3\x09-\x0b\x20\x21].{9}(?!\0\0)..(?!\0\0)..[\1\x08\x0f\x10\x18\x20]",
+        "SVG": rb"(?:\xef\xbb\xbf)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+<!--",  # a comment that is longer than the head
+    }
+)
+_SUFFIXES = {
+    **dict.fromkeys(("PBM", "PGM", "PPM", "PAM"), frozenset({"pbm", "pgm", "ppm", "pnm", "pam", *SUFFIX_FORMATS})),
+    "TGA": frozenset({"tga", "icb", "vda", "vst", *SUFFIX_FORMATS}),
+    "SVG": frozenset({"svg"}),
 }
-# A text may begin so too: it must be called like a picture.
-_NETPBM = re.compile(rb"P(?:[1-6](?:\s+(?:#[^\n]*\n\s*)*[1-9][0-9]{0,5}){2}\s|7\s+WIDTH\s)")
-_NETPBM_SUFFIXES = frozenset({"pbm", "pgm", "ppm", "pnm", "pam"})
-_NETPBM_NAMES = ("PBM", "PGM", "PPM", "PBM", "PGM", "PPM", "PAM")
 SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
@@ -74,14 +101,14 @@ def unsupported_format(name: str, head: bytes) -> str:
     kind = recognised(head)
     if kind in ("image/avif", "image/heic"):
         return kind.removeprefix("image/").upper()
-    if _NETPBM.match(head) and suffix(name) in (_NETPBM_SUFFIXES | SUFFIX_FORMATS.keys()):
-        return _NETPBM_NAMES[head[1] - ord("1")]
-    # An icon's own signature could be a number: its count of pictures and a byte that is always 0 speak for it.
-    if head.startswith(b"\0\0\1\0") and head[4:5] != b"\0" and head[5:6] == head[9:10] == b"\0":
-        return "ICO"
-    if head[128:132] == b"DICM":
-        return "DICOM"
-    return next((name for beginning, name in _UNSUPPORTED.items() if head.startswith(beginning)), "")
+    ending = suffix(name)
+    told = (found for found, beginning in _UNSUPPORTED.items() if beginning.match(head))
+    named = (
+        found
+        for found, beginning in _UNSUPPORTED_IF_NAMED.items()
+        if ending in _SUFFIXES[found] and beginning.match(head)
+    )
+    return next(told, "") or next(named, "")
 
 
 def suffix(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -48,6 +49,14 @@ class SourceFile:
     def unpacked_path(self) -> str:
         """Where it lies once its archive is unpacked, whatever it is called to be told from another archive's file."""
         return self.path.removeprefix(f"{self.archive}/") if self.archive else self.path
+
+    def beginning(self, limit: int) -> bytes:
+        """All of the file, or its first `limit` bytes.
+
+        As much memory as is asked for is taken before anything is read: of a small file no more than it has.
+        """
+        with self.stored.open("rb") as stream:
+            return stream.read(min(limit, os.fstat(stream.fileno()).st_size))
 
 
 def stem(name: str) -> str:

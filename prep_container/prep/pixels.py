@@ -63,7 +63,9 @@ def is_flat_drawing(luma: Luma) -> bool:
     """Whether most of a JPEG's blocks of 8 by 8 pixels are of one brightness, as some of their rows show.
 
     Colours that are cut off can be the same though the luma is not (pure green may have any from 120 to 179). For the
-    whole of a picture that happens only to drawings of flat colours: within a block, other luma is other pixels.
+    whole of a picture that happens to drawings of flat colours. It could be made to happen to others: noise in the luma
+    under colours that are cut off everywhere. Luma alone can't tell these from photographs, and such pictures count as
+    different though their pixels are equal.
     """
     rows = luma[_places(luma.shape[0])]
     blocks = rows[:, : rows.shape[1] // _BLOCK * _BLOCK].reshape(-1, _BLOCK)

@@ -10,11 +10,12 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dropspot.errors import InvalidInputError
+from dropspot.plan import TrainingPlan
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import SPLITS, PreparationPlan
 from prep.folders import SCRATCH_NAME, Folders
@@ -24,7 +25,6 @@ from prep.pipeline import prepare
 from prep.report import SCHEMA
 from prep.sources import is_link
 
-# What a training plan states for the steps that come after preparation
 _PICTURE = r"[A-Za-z0-9_-]*-[0-9a-f]{12}"
 # What preparations write, whatever the plan's output
 _OURS = re.compile(
@@ -34,7 +34,8 @@ _OURS = re.compile(
     rf"|(train|validation)/{_PICTURE}\.jpg|(train|validation|test)/images/{_PICTURE}\.jpg"
     rf"|(train|validation)_annotation/{_PICTURE}\.json)"
 )
-LATER_FIELDS = ("schema", "input_mode", "hyperparameters", "instance", "spot", "max_runtime_seconds", "gate")
+# What a training plan states for the steps that come after preparation
+LATER_FIELDS = ("schema", *(field.name for field in fields(TrainingPlan) if field.name != "preparation"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,9 @@ def _plan_among(sources: Sequence[Path]) -> Path | None:
 def _read_plan(path: Path) -> PreparationPlan:
     if not path.is_file():
         raise InvalidInputError(f"the plan {path} does not exist")
-    fields = Fields(stated(path.read_bytes(), path.name), path.name)
-    plan = PreparationPlan.take(fields)
-    fields.finish(LATER_FIELDS)
+    document = Fields(stated(path.read_bytes(), path.name), path.name)
+    plan = PreparationPlan.take(document)
+    document.finish(LATER_FIELDS)
     return plan
 
 

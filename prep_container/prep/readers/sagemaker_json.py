@@ -33,8 +33,7 @@ class SageMakerJsonReader:
 
 
 def _draft(file: SourceFile, faults: Faults) -> Draft | None:
-    with file.stored.open("rb") as stream:
-        data = stream.read(MAX_DOCUMENT_BYTES + 1)
+    data = file.beginning(MAX_DOCUMENT_BYTES + 1)
     try:
         if len(data) > MAX_DOCUMENT_BYTES:
             raise ValueError(f"larger than {MAX_DOCUMENT_BYTES >> 20} MiB")

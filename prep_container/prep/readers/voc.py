@@ -48,8 +48,7 @@ class VocReader:
 
 
 def _parse(file: SourceFile) -> Element:
-    with file.stored.open("rb") as stream:
-        data = stream.read(MAX_XML_BYTES + 1)
+    data = file.beginning(MAX_XML_BYTES + 1)
     if len(data) > MAX_XML_BYTES:
         raise ValueError(f"larger than {MAX_XML_BYTES >> 20} MiB")
     try:

@@ -80,8 +80,7 @@ class _Line:
 def _read(file: SourceFile) -> list[_Line]:
     """The lines that are not blank."""
     try:
-        with file.stored.open("rb") as stream:
-            content = stream.read(MAX_LABEL_BYTES).decode("utf-8-sig")
+        content = file.beginning(MAX_LABEL_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         content = "\0"
     return [_line(row) for row in [row for row in content.splitlines() if row.strip()][: MAX_BOXES + 1]]

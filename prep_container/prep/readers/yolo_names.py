@@ -44,8 +44,7 @@ def read_names(files: Sequence[SourceFile], quarantine: Quarantine) -> list[Name
     found, yaml_bytes = [], 0
     for file in files:
         try:
-            with file.stored.open("rb") as stream:
-                data = stream.read(MAX_NAMES_BYTES + 1)
+            data = file.beginning(MAX_NAMES_BYTES + 1)
             if len(data) > MAX_NAMES_BYTES:
                 raise ValueError(f"larger than {MAX_NAMES_BYTES >> 10} KiB")
             content = data.decode("utf-8-sig")

@@ -56,8 +56,7 @@ class YoloParts:
     def _take_list(self, listing: SourceFile, part: str) -> bool:
         """Whether the list can be read; each of its lines is the path of a picture."""
         try:
-            with listing.stored.open("rb") as stream:
-                content = stream.read(_MAX_LIST_BYTES).decode("utf-8-sig")
+            content = listing.beginning(_MAX_LIST_BYTES).decode("utf-8-sig")
         except UnicodeDecodeError:
             return False
         for line in content.splitlines():

@@ -2,9 +2,11 @@
 
 Such a line is `class cx cy w h` and two or three values for each point: its place, and whether it is labelled (1),
 visible too (2) or neither (0). All lines have the same number of values, and the points lie within their box. With the
-third value nothing else looks like this. Without it, a polygon does at times: its first corner is then the centre of a
-box as large as its second corner is far from the picture's. Taken for a point, though, that size lies among the others
-where it is a corner, and anywhere where it is a size. Boxes so large that they hold it anyway stay in doubt.
+third value nothing else looks like this, however few objects have points that are labelled. Where none is, zeros follow
+the box, and no polygon has so many corners in one place. Without the third value, a polygon looks like this at times:
+its first corner is then the centre of a box as large as its second corner is far from the picture's. Taken for a point,
+though, that size lies among the others where it is a corner, and anywhere where it is a size. Boxes so large that they
+hold it anyway stay in doubt.
 
 Triangles and quadrilaterals, oriented boxes among them, are taken as what they are.
 """
@@ -28,6 +30,7 @@ AT_TIMES = 0.2  # or of them where the centre is mostly in the middle besides
 MIDDLE = 0.3  # of the points' extent that its middle is from the centre at most: a round polygon's corner is 0.35 away
 POINTS = 3  # of two values: fewer are as likely a triangle or a quadrilateral
 LINES = 10  # with points of two values, from which on they are told from polygons
+EMPTY = 0.2  # of the lines with nothing but zeros behind the box: a few polygons may be cut off at the picture's corner
 
 Shape = tuple[int, int]  # values behind the box, and how many of them are one point's
 Point = tuple[float, float]
@@ -46,6 +49,7 @@ class KeyPoints:
     _lines: int = 0
     _alike: Counter[Shape] = field(default_factory=Counter)
     _marked: Counter[Shape] = field(default_factory=Counter)  # lines with a point that is there
+    _empty: Counter[Shape] = field(default_factory=Counter)  # lines with nothing but zeros behind the box
     _away: Counter[Shape] = field(default_factory=Counter)
     _middle: Counter[Shape] = field(default_factory=Counter)
 
@@ -60,6 +64,7 @@ class KeyPoints:
 
     def _take(self, values: Sequence[float], points: Sequence[Point], shape: Shape) -> None:
         self._alike[shape] += 1
+        self._empty[shape] += not any(values[4:])
         if points:
             self._marked[shape] += 1
             sides = list(zip(values[:2], values[2:4], zip(*points, strict=True), strict=True))
@@ -76,19 +81,22 @@ class KeyPoints:
         """Find `values` and `doubtful` from all lines taken."""
         for values, each in sorted(self._alike, key=lambda shape: -shape[1]):
             shape = values, each
-            marked = self._marked[shape]
-            if self._alike[shape] < ALIKE * self._lines or marked < self._lines / 2:
+            marked, empty = self._marked[shape], self._empty[shape]
+            if self._alike[shape] < ALIKE * self._lines:
                 continue
-            away, middle = self._away[shape] / marked, self._middle[shape] / marked
+            away, middle = self._away[shape] / max(1, marked), self._middle[shape] / max(1, marked)
             told = away >= MOSTLY or (away >= AT_TIMES and middle >= MOSTLY)
+            often = empty >= max(FEW, EMPTY * self._lines)
             if each == 3:
-                sure = values % 2 == 1 or marked >= FEW  # with an odd number they are no polygons anyway
+                sure = values % 2 == 1 or marked + empty >= FEW  # with an odd number they are no polygons anyway
+                doubtful = True
             else:
-                sure = told and marked >= LINES and values >= POINTS * each
+                sure = values >= POINTS * each and (often or (told and marked >= LINES))
+                doubtful = often or (marked >= FEW and ((told and values > each) or middle >= MOSTLY))
             if sure:
                 self.values, self.doubtful = values, False
                 return
-            self.doubtful |= marked >= FEW and ((told and values > each) or middle >= MOSTLY)
+            self.doubtful |= doubtful
 
     def remark(self, label: SourceFile, quarantine: Quarantine) -> None:
         """Say on the first label what was found."""

@@ -66,6 +66,18 @@ def test_no_picture_of_the_collection_is_missing_here(shared_datasets: Path) -> 
     assert {path.name for path in (shared_datasets / "odd-images").iterdir()} - {"LICENSE"} == set(ODD)
 
 
+def test_annotations_of_pictures_of_any_kind_that_is_not_read_name_these(mini: MiniDataset) -> None:
+    mini.good(40)
+    contents = {kind: picture_bytes(1, kind=kind) for kind in ("TGA", "PCX", "DDS", "SGI")}
+    for kind, content in {**contents, "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}.items():
+        name = f"{kind}.{kind.lower()}"
+        mini.put(f"images/{name}", content)
+        mini.put(f"annotations/xmls/{kind}.xml", voc_xml([("cat", 5, 5, 40, 30)], name))
+    result = mini.run()
+    assert result.report["left_out"] == {"annotation_of_unsupported_image": 5, "unsupported_image": 5}
+    assert all(f"its content is {Path(entry['file']).stem}, " in entry["reason"] for entry in result.quarantine)
+
+
 def test_a_data_set_of_a_kind_that_is_not_read_says_so(mini: MiniDataset) -> None:
     mini.good(9)
     for number in range(3):

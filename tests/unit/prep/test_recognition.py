@@ -1,6 +1,7 @@
 """Layouts are told from content, the same boxes come out of each, and every file is accounted for."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,18 @@ def test_the_same_boxes_come_out_of_every_layout(layout: str, mini) -> None:
     claimed = {stem_of(a): a.claimed_size for a in annotations}
     assert claimed == {p.stem: None if layout == "yolo" else p.size for p in SAMPLE}
     assert entries == []
+
+
+@pytest.mark.parametrize("layout", LAYOUT_WRITERS)
+def test_small_files_take_no_more_memory_than_they_need(layout: str, mini) -> None:
+    LAYOUT_WRITERS[layout](mini)
+    tracemalloc.start()
+    try:
+        read(mini)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_several_layouts_are_all_read(mini) -> None:

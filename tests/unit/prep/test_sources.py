@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.prep.minis import MiniDataset, seeded
+from unit.prep.minis import MiniDataset, picture_bytes, seeded
 
 from dropspot.errors import InvalidInputError
 from prep import archives
@@ -143,6 +143,11 @@ def test_a_picture_is_known_by_its_content_or_its_name() -> None:
         (b"8BPS\0\1", "PSD"),
         (b"\x76\x2f\x31\x01\2", "OpenEXR"),
         (b"\0" * 128 + b"DICM", "DICOM"),
+        (picture_bytes(1, kind="DDS"), "DDS"),
+        (picture_bytes(1, kind="SGI"), "SGI"),
+        (picture_bytes(1, kind="PCX"), "PCX"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- <a> -->\n<!DOCTYPE svg PUBLIC 'x' [", "SVG"),
     ],
 )
 def test_a_picture_of_a_kind_that_is_not_read_is_known_by_its_content(head: bytes, name: str) -> None:
@@ -161,18 +166,38 @@ def test_a_picture_of_a_kind_that_is_not_read_is_known_by_its_content(head: byte
         (b"P2\n8 8\n255\n", "PGM"),
         (b"P1 640 480 ", "PBM"),
         (b"P7\nWIDTH 64\n", "PAM"),
+        (picture_bytes(1, kind="TGA"), "TGA"),
+        (picture_bytes(1, kind="TGA", compression="tga_rle"), "TGA"),
+        (b"<?xml version='1.0'?>\n<!-- drawn by" + b" " * 500, "SVG"),
     ],
 )
-def test_of_a_text_that_may_be_a_picture_its_name_decides(head: bytes, name: str) -> None:
-    for path in ("a.ppm", "a.pgm", "a.jpg"):
+def test_of_what_may_be_a_picture_its_name_decides(head: bytes, name: str) -> None:
+    named = {"TGA": ("a.tga", "a.TGA", "a.jpg"), "SVG": ("a.svg",)}
+    for path in named.get(name, ("a.ppm", "a.pgm", "a.jpg")):
         assert unsupported_format(path, head) == name
+        assert classify(path, head).code == "unsupported_image"
     for path in ("classes.txt", "train.txt", "no_suffix"):
         assert unsupported_format(path, head) == ""
 
 
-@pytest.mark.parametrize("head", [b"", JPEG, b"P1 1 2\nP2 0 1\n", b"P5 was here", b"\0\0\1\0", b"\0\0\0\x18ftypmp42"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"", JPEG, b"P1 1 2\nP2 0 1\n", b"P5 was here", b"\0\0\1\0", b"\0\0\0\x18ftypmp42"),
+        *(
+            b"\0" * 18,
+            b"\n" * 512,
+            b"\n\0a\0" * 30,
+            b"\x01\xda",
+            b"<svgs>",
+            b"<html><svg>",
+            b"<annotation><!-- <svg> -->",
+        ),
+    ],
+)
 def test_what_only_begins_a_little_like_a_picture_is_none(head: bytes) -> None:
     assert unsupported_format("any", head) == ""
+    assert unsupported_format("any.tga", head) == unsupported_format("any.svg", head) == ""
     assert classify("list.txt", head).kind is (Kind.PICTURE if head == JPEG else Kind.LIST)
     assert classify("a.avif", b"<html>").code == "unsupported_file"
 

@@ -15,7 +15,7 @@ from unit.prep.test_container import CODE, alive_in_session
 from dropspot.errors import InvalidInputError
 from dropspot.plan import PlanDefaults, TrainingPlan
 from prep.folders import Folders
-from prep.standalone import LATER_FIELDS, Request, parse, presented, run
+from prep.standalone import Request, parse, presented, run
 
 
 def request(*words: object) -> Request:
@@ -87,11 +87,18 @@ def test_the_plan_is_the_given_one_or_the_data_sets_own(mini: MiniDataset, tmp_p
     assert json.loads((out / "prepared" / "classes.json").read_text()) == {"classes": ["hound"]}
 
 
-def test_the_fields_of_later_steps_are_those_of_a_training_plan() -> None:
+def test_a_plan_that_states_everything_a_training_plan_may_is_prepared_by(mini: MiniDataset, tmp_path: Path) -> None:
+    stated = {
+        "hyperparameters": {"epochs": 3},
+        "incremental": True,
+        "tuning": {"ranges": {"learning_rate": {"min": 0.001, "max": 0.1}}},
+    }
     defaults = {"instance": {"type": "ml.m5.xlarge", "count": 1}, "spot": False, "max_runtime_seconds": 60}
-    document = {**defaults, "epochs": 0, "gate": {"min_map50": 0.5}}
-    plan = TrainingPlan.parse(b"{}", PlanDefaults.from_document(document), "built-in")
-    assert set(plan.document) - set(plan.preparation.document) == set(LATER_FIELDS)
+    parameters = PlanDefaults.from_document({**defaults, "epochs": 0, "gate": {"min_map50": 0.5}})
+    document = TrainingPlan.parse(json.dumps(stated).encode(), parameters, "built-in").document
+    assert TrainingPlan.parse(json.dumps(document).encode(), parameters, "built-in").document == document
+    mini.good(20).put("training.json", json.dumps(document))
+    assert prepared(mini.paths.dataset, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,49 @@ def test_key_points_are_found_by_all_lines_together(points, each, place, size) -
     assert found(lines).values == points * each
 
 
+def seldom_labelled(draw: random.Random, share: float, points: int, each: int) -> list[float]:
+    """A box and its points, or zeros in their place as COCO has them for an object without any that is labelled."""
+    line = posed(draw, draw.uniform(0.1, 0.4), PLACES["anywhere"], points, each)
+    return line if draw.random() < share else [*line[:4], *[0.0] * points * each]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize(("points", "each"), [(1, 3), (2, 3), (4, 3), (17, 3), (3, 2), (5, 2), (17, 2)])
+def test_key_points_are_found_though_few_objects_have_any(points, each, share) -> None:
+    draw = random.Random(points)
+    assert found([seldom_labelled(draw, share, points, each) for _ in range(40)]).values == points * each
+
+
+def test_points_of_three_values_that_show_too_little_are_in_doubt() -> None:
+    draw = random.Random(2)
+    alone = found([seldom_labelled(draw, 0, 4, 3)])
+    assert (alone.values, alone.doubtful) == (0, True)
+    placed = []
+    for _ in range(40):
+        line = posed(draw, 0.3, PLACES["anywhere"], 4, 3)
+        line[6::3] = [0.0] * 4  # where they are is stated, and that nobody has labelled them
+        placed.append(line)
+    assert (found(placed).values, found(placed).doubtful) == (0, True)
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_zeros_that_a_triangle_or_an_oriented_box_may_have_are_in_doubt(points) -> None:
+    draw = random.Random(3)
+    judged = found([seldom_labelled(draw, 0, points, 2) for _ in range(40)])
+    assert (judged.values, judged.doubtful) == (0, True)
+
+
+def test_a_few_polygons_cut_off_at_the_corner_of_the_picture_are_no_key_points() -> None:
+    draw = random.Random(4)
+    lines = []
+    for number in range(60):
+        outline = star(draw, 6, 0.5)
+        lines.append([edge for x, y in outline for edge in (0.4 + 0.1 * x, 0.4 + 0.1 * y)])
+        if number % 10 == 0:
+            lines.append([0.1, 0.1, 0.12, 0.08, *[0.0] * 8])
+    assert found(lines).values == 0
+
+
 def test_large_boxes_with_points_are_in_doubt_where_polygons_explain_them() -> None:
     draw = random.Random(1)
     lines = [posed(draw, draw.uniform(0.7, 0.8), lambda *_: (0.5, 0.5), 17, 2) for _ in range(40)]
@@ -138,6 +181,20 @@ def test_the_boxes_come_back_and_the_first_label_says_why(points, each, mini) ->
     assert (entry.file, entry.code, entry.left_out) == ("labels/00.txt", "key_points", False)
     assert f"the {points * each} values behind each box" in entry.reason
     assert any("key points" in warning for warning in mini.run().report["warnings"])
+
+
+@pytest.mark.parametrize("points", [4, 17])
+def test_boxes_whose_points_are_not_labelled_are_read_as_boxes(points, mini) -> None:
+    lines = labelled(mini, points, 3)
+    for i, line in enumerate(lines):
+        zeros = " 0" * 3 * points
+        mini.put(f"labels/{i:02d}.txt", f"0 {' '.join(f'{value:g}' for value in line[:4])}{zeros}\n")
+    annotations, [entry] = read(mini)
+    for annotation, (x, y, width, height, *_) in zip(annotations, lines, strict=True):
+        [box] = annotation.boxes
+        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx(edges, abs=1e-5)
+    assert (entry.file, entry.code, entry.left_out) == ("labels/00.txt", "key_points", False)
 
 
 def test_what_a_data_yaml_states_needs_no_remark(mini) -> None:
