@@ -8,7 +8,7 @@ from functools import partial
 
 from detector.anchor_fitting import fitted_levels
 from detector.anchors import anchor_boxes
-from detector.batches import CACHED_SIDE, Batches
+from detector.batches import Batches, training_fit, validation_fit
 from detector.channel import Sample, load_channel
 from detector.channels.input_configuration import ChannelFormat, sharded_sides
 from detector.checkpoints import identity, read_checkpoint, write_checkpoint
@@ -48,12 +48,13 @@ def run_job(
     LOG.info("the training starts from %s", start.origin)
     threads = available_cores()
     begun = time.monotonic()
+    fits = {"train": training_fit(settings.image_shape), "validation": validation_fit(settings.image_shape)}
 
     def load(side: str) -> list[Sample]:
         return load_channel(
             paths.channel(side),
             settings.num_classes,
-            round(settings.image_shape * CACHED_SIDE),
+            fits[side],
             threads,
             label_width=settings.label_width,
             channel_format=formats[side],

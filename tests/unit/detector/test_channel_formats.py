@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -20,18 +21,19 @@ from unit.detector.written_channels import (
 )
 
 import detector.channel
-from detector.channel import Sample, load_channel
+from detector.channel import Sample, load_channel, shrunk
 from detector.channels.input_configuration import ChannelFormat
 from dropspot.errors import InvalidInputError
 from dropspot.recordio import MAGIC, frame
 
 Load = Callable[[ChannelFormat, list[Drawn]], list[Sample]]
+FIT = partial(shrunk, largest_short_side=40)
 FORMATS = tuple(ChannelFormat)
 PIPED = (ChannelFormat.PIPED_RECORDS, ChannelFormat.PIPED_ATTRIBUTES)
 
 
 def load(folder: Path, channel_format: ChannelFormat | None, label_width: int | None = 350) -> list[Sample]:
-    return load_channel(folder, 2, 40, 2, label_width=label_width, channel_format=channel_format)
+    return load_channel(folder, 2, FIT, 2, label_width=label_width, channel_format=channel_format)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def loaded(tmp_path: Path) -> Iterator[Callable[..., list[Sample]]]:
 
 def contents(samples: list[Sample]) -> list[tuple[bytes, bytes]]:
     """Pixels and labels to the last bit, in an order of their own: folders are read in the order of names."""
-    return sorted((sample.picture(40).tobytes(), sample.labels.tobytes()) for sample in samples)
+    return sorted((sample.picture(FIT).tobytes(), sample.labels.tobytes()) for sample in samples)
 
 
 @pytest.mark.parametrize("channel_format", FORMATS)
