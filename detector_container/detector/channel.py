@@ -1,5 +1,6 @@
 """Load a channel into memory, ready to be augmented again and again."""
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,7 @@ Fit = Callable[[Image.Image], Image.Image]  # brings a decoded picture to the si
 CACHE_BYTES = 1 << 30  # decoded pictures beyond this are decoded at each use
 PIPE_SHARE = 0.5  # of the memory available before: what a pipe's compressed pictures may take beyond CACHE_BYTES
 _OUTSIDE = 0.05  # of a side: how far beyond the picture a box may reach and still be cut to it
+_DIGEST_BYTES = 16
 _AHEAD = 4  # pictures per thread that are read but not decoded yet
 
 
@@ -36,12 +38,14 @@ _AHEAD = 4  # pictures per thread that are read but not decoded yet
 class Sample:
     """A picture and its boxes: rows of class id, xmin, ymin, xmax, ymax (fractions).
 
-    The picture is decoded (`pixels`), or is decoded at each use from what `source` holds or reads.
+    The picture is decoded (`pixels`), or is decoded at each use from what `source` holds or reads. `digest` tells it
+    from others by its bytes as they came, whether or not they are kept.
     """
 
     labels: npt.NDArray[np.float32]
     source: bytes | Callable[[], bytes] | None
     pixels: Image.Image | None
+    digest: bytes = b""
 
     @property
     def compressed(self) -> bytes:
@@ -110,6 +114,7 @@ class _Decoded:
     pixels: Image.Image | None
     size: tuple[int, int] = (0, 0)
     problem: str = ""
+    digest: bytes = b""
 
 
 @dataclass
@@ -146,11 +151,11 @@ class _Loaded:
         self.without_area += len(boxes) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
         if self.decoded_bytes < CACHE_BYTES:
-            self.samples.append(Sample(labels, entry.stored, decoded.pixels))
+            self.samples.append(Sample(labels, entry.stored, decoded.pixels, decoded.digest))
             return
         if entry.stored is None:
             self._hold(len(entry.picture))
-        self.samples.append(Sample(labels, entry.stored or entry.picture, None))
+        self.samples.append(Sample(labels, entry.stored or entry.picture, None, decoded.digest))
 
     def checked(self, num_classes: int) -> list[Sample]:
         """Return the samples; raise InvalidInputError where they can't be trained on."""
@@ -226,4 +231,5 @@ def _decoded(entry: Example | Unusable, fit: Fit) -> _Decoded:
         picture = read_picture(entry.picture)
     except InvalidInputError as error:
         return _Decoded(None, problem=str(error))
-    return _Decoded(fit(picture), picture.size)
+    digest = hashlib.blake2b(entry.picture, digest_size=_DIGEST_BYTES).digest()
+    return _Decoded(fit(picture), picture.size, digest=digest)

@@ -87,7 +87,7 @@ def run_job(
         LOG.info("training on %d hosts, this one with %s", peers.count, ", ".join(map(str, devices)))
     if peers.count > 1 and given.get("kv_store") == "dist_async":
         LOG.warning("hyperparameter kv_store is dist_async: the hosts keep in step all the same, as with dist_sync")
-    made_with = identity(settings, start.digest, data.labels, data.validation_labels, anchors, peers.count)
+    made_with = identity(settings, start.digest, data.digest, data.labels, data.validation_labels, anchors, peers.count)
     training = Training(
         network=network,
         settings=settings,

@@ -1,5 +1,6 @@
 """The same data set gives the same samples in every format and input mode, and each says what it leaves out."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -56,6 +57,10 @@ def loaded(tmp_path: Path) -> Iterator[Callable[..., list[Sample]]]:
         yield write_and_load
 
 
+def picture_digest(picture: bytes) -> bytes:
+    return hashlib.blake2b(picture, digest_size=16).digest()
+
+
 def contents(samples: list[Sample]) -> list[tuple[bytes, bytes]]:
     """Pixels and labels to the last bit, in an order of their own: folders are read in the order of names."""
     return sorted((sample.picture(FIT).tobytes(), sample.labels.tobytes()) for sample in samples)
@@ -67,6 +72,7 @@ def test_every_format_gives_the_same_samples(loaded: Load, channel_format: Chann
     samples = loaded(channel_format, pictures)
     expected = [np.asarray(one.label[2:], np.float32).reshape(-1, 5) for one in pictures]
     assert sorted(sample.labels.tobytes() for sample in samples) == sorted(labels.tobytes() for labels in expected)
+    assert sorted(sample.digest for sample in samples) == sorted(picture_digest(one.picture) for one in pictures)
     if channel_format is not ChannelFormat.RECORD_FILES:
         assert contents(samples) == contents(loaded(ChannelFormat.RECORD_FILES, pictures))
 
