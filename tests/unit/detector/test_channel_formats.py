@@ -248,3 +248,20 @@ def test_a_picture_that_holds_the_magic_word_comes_whole(tmp_path: Path) -> None
         folder = tmp_path / channel_format.name / "train"
         with fed_pipe(folder, content):
             assert len(load(folder, channel_format)) == 3
+
+
+def test_hidden_files_are_neither_pictures_nor_annotations(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A Mac that copies files to a disk of another system leaves one beside each."""
+    folder = tmp_path / "train"
+    write_image_files(folder, drawn())
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(load(folder, None)) == 12
+    assert caplog.messages == []
+
+
+def test_a_folder_of_hidden_pictures_has_none(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "._1.jpg").write_bytes(b"")
+    with pytest.raises(InvalidInputError, match=r"channel train has no \.rec file and no picture"):
+        load(tmp_path / "train", None)
