@@ -13,6 +13,7 @@ from detector.channel import Sample, load_channel
 from detector.channels.input_configuration import ChannelFormat, sharded_sides
 from detector.checkpoints import identity, read_checkpoint, write_checkpoint
 from detector.export import export_model
+from detector.freezing import frozen_parameters
 from detector.hosts.data import TrainingData, loaded_data
 from detector.hosts.peers import Peers
 from detector.initial_weights import as_ndarrays
@@ -45,6 +46,7 @@ def run_job(
     start = starting_point(settings, paths.channel("pretrained"), paths.channel("model"))
     _refuse_different_starts(start.origin, peers)
     network = start.network
+    frozen_parameters(network.symbol, settings.freeze_layer_pattern)  # what it refuses is refused before any data
     LOG.info("the training starts from %s", start.origin)
     threads = available_cores()
     begun = time.monotonic()
