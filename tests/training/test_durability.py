@@ -201,7 +201,7 @@ def test_a_disk_that_fills_up_later_keeps_the_checkpoint_before(training_root: T
 
 
 def test_no_box_left_is_said_in_one_sentence(training_root: TrainingRoot) -> None:
-    training_root.write({"num_training_samples": "3"}, pictures=3)
+    training_root.write({"mini_batch_size": "2"}, pictures=3)
     channel = training_root.folder / "input" / "data" / "train" / "train.rec"
     picture, _ = drawn_picture(np.random.default_rng(0))
     without_width = [(0, 0.5, 0.5, 0.5, 0.9)]
