@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from detector.anchors import anchor_boxes
-from detector.batches import CACHED_SIDE, Batch, Batches
-from detector.channel import Sample, shrunk
+from detector.batches import Batch, Batches, training_fit
+from detector.channel import Sample
 from detector.initial_weights import initial_weights
 from detector.networks import build_network
 from detector.pretrained import load_weights
@@ -82,7 +82,7 @@ def _sample(rng: np.random.Generator, side: int) -> Sample:
     corners = rng.uniform(0, 0.6, (2, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(0.15, 0.4, (2, 2))], axis=1)
     labels = np.concatenate([[[0], [1]], boxes], axis=1).astype(np.float32)
-    return Sample(labels, None, shrunk(picture, round(side * CACHED_SIDE)))
+    return Sample(labels, None, training_fit(side)(picture))
 
 
 SUBJECTS = {one.name: one for one in (Subject("efficientnet-lite0", 0.9), Subject("tiny", 0.8))}

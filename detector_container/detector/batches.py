@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from detector.augment import WHOLE, augmented, cut_out
-from detector.channel import Sample
+from detector.channel import Fit, Sample, shrunk
 from detector.targets import picture_targets
 
 Floats = npt.NDArray[np.float32]
@@ -89,15 +90,14 @@ class Batches:
             pool.shutdown(cancel_futures=True)  # also when the training stops half way through the epoch
 
     def _batch(self, epoch: int, start: int, chosen: npt.NDArray[np.int64]) -> Batch:
+        fit = training_fit(self.side)
         fill = (round(self.mean[0]), round(self.mean[1]), round(self.mean[2]))
         pictures = np.empty((len(chosen), 3, self.side, self.side), np.float32)
         classes, offsets = [], []
         for row, index in enumerate(chosen):
             rng = np.random.default_rng((self.seed, epoch, start + row))
             sample = self.samples[index]
-            variant, labels = augmented(
-                sample.picture(round(self.side * CACHED_SIDE)), sample.labels, self.side, fill, rng
-            )
+            variant, labels = augmented(sample.picture(fit), sample.labels, self.side, fill, rng)
             pictures[row] = normalised(variant, self.mean, self.deviation)
             sample_classes, sample_offsets = picture_targets(self.anchors, labels)
             classes.append(sample_classes)
@@ -105,9 +105,27 @@ class Batches:
         return Batch(pictures, np.stack(classes), np.stack(offsets))
 
 
+def training_fit(side: int) -> Fit:
+    """Return how a picture to train on is kept for a network of that side."""
+    return partial(shrunk, largest_short_side=round(side * CACHED_SIDE))
+
+
+def validation_fit(side: int) -> Fit:
+    """Return how a picture to validate on is kept for a network of that side: as `network_input` has it.
+
+    From the whole picture at once, as in serving: one that was shrunk before gives other pixels and another score.
+    """
+    return partial(squashed, side=side)
+
+
+def squashed(picture: Image.Image, side: int) -> Image.Image:
+    """Return an RGB picture as the network's square; one that is that square already as it is."""
+    return cut_out(picture, WHOLE, side, (0, 0, 0))
+
+
 def network_input(picture: Image.Image, side: int, mean: Sequence[float], deviation: Sequence[float]) -> Floats:
     """Return an RGB picture squashed to the network's square, (3, side, side): what evaluation and serving feed."""
-    return normalised(cut_out(picture, WHOLE, side, (0, 0, 0)), mean, deviation)
+    return normalised(squashed(picture, side), mean, deviation)
 
 
 def normalised(picture: Image.Image, mean: Sequence[float], deviation: Sequence[float]) -> Floats:

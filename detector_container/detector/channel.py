@@ -1,5 +1,6 @@
 """Load a channel into memory, ready to be augmented again and again."""
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -24,9 +25,12 @@ from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
 
+Fit = Callable[[Image.Image], Image.Image]  # brings a decoded picture to the size that is kept of it
+
 CACHE_BYTES = 1 << 30  # decoded pictures beyond this are decoded at each use
 PIPE_SHARE = 0.5  # of the memory available before: what a pipe's compressed pictures may take beyond CACHE_BYTES
 _OUTSIDE = 0.05  # of a side: how far beyond the picture a box may reach and still be cut to it
+_DIGEST_BYTES = 16
 _AHEAD = 4  # pictures per thread that are read but not decoded yet
 
 
@@ -34,12 +38,14 @@ _AHEAD = 4  # pictures per thread that are read but not decoded yet
 class Sample:
     """A picture and its boxes: rows of class id, xmin, ymin, xmax, ymax (fractions).
 
-    The picture is decoded (`pixels`), or is decoded at each use from what `source` holds or reads.
+    The picture is decoded (`pixels`), or is decoded at each use from what `source` holds or reads. `digest` tells it
+    from others by its bytes as they came, whether or not they are kept.
     """
 
     labels: npt.NDArray[np.float32]
     source: bytes | Callable[[], bytes] | None
     pixels: Image.Image | None
+    digest: bytes = b""
 
     @property
     def compressed(self) -> bytes:
@@ -48,8 +54,9 @@ class Sample:
             raise ValueError("the picture came through a pipe and is only kept decoded")
         return self.source if isinstance(self.source, bytes) else self.source()
 
-    def picture(self, largest_short_side: int) -> Image.Image:
-        return self.pixels or shrunk(read_picture(self.compressed), largest_short_side)
+    def picture(self, fit: Fit) -> Image.Image:
+        """Return the picture as `fit` makes it; one that is kept decoded was made by the fit of its channel."""
+        return self.pixels or fit(read_picture(self.compressed))
 
 
 def shrunk(picture: Image.Image, largest_short_side: int) -> Image.Image:
@@ -65,7 +72,7 @@ def shrunk(picture: Image.Image, largest_short_side: int) -> Image.Image:
 def load_channel(
     folder: Path,
     num_classes: int,
-    largest_short_side: int,
+    fit: Fit,
     threads: int,
     *,
     label_width: int | None = None,
@@ -76,9 +83,9 @@ def load_channel(
 
     `folder` is where the channel's files are or, for a format that comes through a pipe, would be; without a format the
     files decide it. What can't be read, or has boxes far outside its picture, is counted, logged and left out; so are
-    single boxes without area. Pictures are kept decoded up to CACHE_BYTES,
-    shrunk to `largest_short_side`. Beyond that, those in files are read again at each use; those from a pipe are kept
-    compressed, since it brings them once, up to PIPE_SHARE of the memory available at the beginning.
+    single boxes without area. Pictures are kept decoded up to CACHE_BYTES, as `fit` makes them. Beyond that, those in
+    files are read again at each use; those from a pipe are kept compressed, since it brings them once, up to PIPE_SHARE
+    of the memory available at the beginning.
 
     Raises InvalidInputError where more than a tenth is unusable, where nothing is there, where no box is left, where a
     class id is outside of 0..num_classes-1, where a label has more values than `label_width`, where a pipe brings more
@@ -92,7 +99,7 @@ def load_channel(
         for entry in entries:
             if stop():
                 raise StoppedError
-            waiting.append((entry, pool.submit(_decoded, entry, largest_short_side)))
+            waiting.append((entry, pool.submit(_decoded, entry, fit)))
             if len(waiting) > _AHEAD * threads:
                 loaded.add(*waiting.popleft())
         while waiting:
@@ -102,11 +109,12 @@ def load_channel(
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A picture, already shrunk, and the size it had before; or why it can't be used."""
+    """A picture, already of the size that is kept, and the size it had before; or why it can't be used."""
 
     pixels: Image.Image | None
     size: tuple[int, int] = (0, 0)
     problem: str = ""
+    digest: bytes = b""
 
 
 @dataclass
@@ -143,11 +151,11 @@ class _Loaded:
         self.without_area += len(boxes) - int(usable.sum())
         labels = np.concatenate([entry.labels[:, :1], boxes], axis=1)[usable]
         if self.decoded_bytes < CACHE_BYTES:
-            self.samples.append(Sample(labels, entry.stored, decoded.pixels))
+            self.samples.append(Sample(labels, entry.stored, decoded.pixels, decoded.digest))
             return
         if entry.stored is None:
             self._hold(len(entry.picture))
-        self.samples.append(Sample(labels, entry.stored or entry.picture, None))
+        self.samples.append(Sample(labels, entry.stored or entry.picture, None, decoded.digest))
 
     def checked(self, num_classes: int) -> list[Sample]:
         """Return the samples; raise InvalidInputError where they can't be trained on."""
@@ -213,7 +221,7 @@ def _entries(folder: Path, channel_format: ChannelFormat, stop: Callable[[], boo
     return read_piped_attributes(folder.name, pipe)
 
 
-def _decoded(entry: Example | Unusable, largest_short_side: int) -> _Decoded:
+def _decoded(entry: Example | Unusable, fit: Fit) -> _Decoded:
     if isinstance(entry, Unusable):
         return _Decoded(None, problem=entry.reason)
     coordinates = entry.labels[:, 1:]
@@ -223,4 +231,5 @@ def _decoded(entry: Example | Unusable, largest_short_side: int) -> _Decoded:
         picture = read_picture(entry.picture)
     except InvalidInputError as error:
         return _Decoded(None, problem=str(error))
-    return _Decoded(shrunk(picture, largest_short_side), picture.size)
+    digest = hashlib.blake2b(entry.picture, digest_size=_DIGEST_BYTES).digest()
+    return _Decoded(fit(picture), picture.size, digest=digest)

@@ -10,7 +10,9 @@ channels-last, and a reader that reshapes the storage instead gets scrambled wei
 """
 
 import io
+import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+_PICKLES_BYTES = 1 << 22  # what the pickles of a file may take, which have some hundred bytes for each tensor
+_TENSOR_NUMBERS = 1 << 28  # VGG-16's largest has 0.4 of it; with strides of 0 a small file may state any number
 _MAGIC = 0x1950A86A20F9469CFC6C
 _ITEM_TYPES = {
     "FloatStorage": "<f4",
@@ -83,41 +87,52 @@ def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
         if zipfile.is_zipfile(path):
             return _read_archive(path)
         with path.open("rb") as stream:
-            return _read_legacy(stream)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        StopIteration,
-        zipfile.BadZipFile,
-    ) as error:
-        raise CheckpointError(f"read {path.name}: {error}") from error
+            return _read_legacy(stream, path.stat().st_size)
+    except Exception as error:  # there is hardly one that a damaged pickle or archive doesn't make its reader raise
+        raise CheckpointError(f"read {path.name}: {str(error) or type(error).__name__}") from error
 
 
 def _read_archive(path: Path) -> dict[str, npt.NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         pickled = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-        state = _RestrictedUnpickler(io.BytesIO(archive.read(pickled))).load()
+        with archive.open(pickled) as stream:
+            state = _unpickled(io.BytesIO(stream.read(_PICKLES_BYTES)))
         folder = pickled.removesuffix("data.pkl")
         return _tensors(state, lambda key, dtype: np.frombuffer(archive.read(f"{folder}data/{key}"), dtype))
 
 
-def _read_legacy(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
-    if _RestrictedUnpickler(stream).load() != _MAGIC:
+def _read_legacy(stream: IO[bytes], size: int) -> dict[str, npt.NDArray[Any]]:
+    pickles = io.BytesIO(stream.read(_PICKLES_BYTES))
+    if _unpickled(pickles) != _MAGIC:
         raise CheckpointError("no checkpoint's magic number")
-    _RestrictedUnpickler(stream).load()  # protocol version
-    _RestrictedUnpickler(stream).load()  # the writing machine
-    state = _RestrictedUnpickler(stream).load()
+    _unpickled(pickles)  # protocol version
+    _unpickled(pickles)  # the writing machine
+    state = _unpickled(pickles)
     item_types = dict(value.storage for value in state.values())
+    keys = _unpickled(pickles)
+    stream.seek(pickles.tell())
     storages = {}
-    for key in _RestrictedUnpickler(stream).load():
+    for key in keys:
         count = int.from_bytes(stream.read(8), "little")
         dtype = np.dtype(item_types[key])
+        if count * dtype.itemsize > size - stream.tell():
+            raise CheckpointError(f"storage {key} has {count:,} numbers, more than the file holds")
         storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
     return _tensors(state, lambda key, _: storages[key])
+
+
+def _unpickled(stream: io.BytesIO) -> Any:
+    """Return what the next pickle holds.
+
+    An unpickler makes room for the greatest place in its memo, whatever stands there: one that a pickle can't have come
+    to, since each takes a byte at least, would take all memory.
+    """
+    begin = stream.tell()
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name.endswith("PUT") and int(argument or 0) > stream.tell():
+            raise CheckpointError(f"the pickle is damaged: it has place {argument:,} of its memo")
+    stream.seek(begin)
+    return _RestrictedUnpickler(stream).load()
 
 
 def _tensors(state: dict[str, _Tensor], storage: Callable[[str, str], npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -131,6 +146,8 @@ def _tensors(state: dict[str, _Tensor], storage: Callable[[str, str], npt.NDArra
         )
         if last >= len(numbers):
             raise CheckpointError(f"{name} reaches beyond its storage")
+        if math.prod(tensor.shape) > _TENSOR_NUMBERS:
+            raise CheckpointError(f"{name} has {math.prod(tensor.shape):,} numbers")
         strides = tuple(stride * numbers.itemsize for stride in tensor.strides)
         view = np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
         tensors[name] = np.ascontiguousarray(view).reshape(tensor.shape)

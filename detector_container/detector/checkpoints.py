@@ -69,15 +69,21 @@ class Checkpoint:
 
 
 def identity(
-    settings: Settings, start: str, train: Sequence[Array], validation: Sequence[Array], anchors: Array, hosts: int = 1
+    settings: Settings,
+    start: str,
+    pictures: str,
+    train: Sequence[Array],
+    validation: Sequence[Array],
+    anchors: Array,
+    hosts: int = 1,
 ) -> str:
     """Return what a checkpoint must have been made with to be resumed: the same in all of this.
 
-    `start` tells the weights that the training starts from (see StartingPoint.digest), `train` and `validation` have
-    the labels of each picture. Those tell data sets apart at no cost: as fractions of their pictures' sides, no two
-    sets' are alike.
+    `start` tells the weights that the training starts from (see StartingPoint.digest), `pictures` the pictures' bytes
+    (see TrainingData.digest); `train` and `validation` have the labels of each picture. Pictures may change under
+    the same boxes, as where a camera's colours are put right, and boxes of the same pictures may be corrected.
     """
-    digest = hashlib.sha256(json.dumps([asdict(settings), start], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([asdict(settings), start, pictures], sort_keys=True).encode())
     for side in (train, validation):
         digest.update(f"{len(side)} pictures".encode())
         for rows in side:
@@ -136,7 +142,8 @@ def read_checkpoint(folder: Path, made_with: str) -> Checkpoint | None:
         checkpoint = _read(archive, made_with)
         if checkpoint is None:
             LOG.warning(
-                "checkpoint %s was made with other hyperparameters or labels, or from other weights, and is not used",
+                "checkpoint %s was made with other hyperparameters, pictures or labels, or from other weights,"
+                " and is not used",
                 path,
             )
             continue

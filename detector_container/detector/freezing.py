@@ -4,13 +4,25 @@ The trunk then runs as plain inference (no gradients, no stored activations), wh
 """
 
 import json
-import re
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import mxnet as mx
 
 from dropspot.errors import InvalidInputError
+
+_SECONDS_TO_MATCH = 5  # all of a network's names take a millisecond
+_MATCHING = """
+import json, re, signal, sys
+signal.signal(signal.SIGALRM, signal.SIG_DFL)
+signal.alarm(int(sys.argv[1]))
+pattern, names = json.load(sys.stdin)
+json.dump([name for name in names if re.match(pattern, name)], sys.stdout)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +40,41 @@ class Split:
 def frozen_parameters(symbol: mx.sym.Symbol, pattern: str) -> frozenset[str]:
     """Return the parameters and statistics whose name the pattern matches from its beginning.
 
-    None for an empty pattern. Raises InvalidInputError where no parameter is left to train.
+    None for an empty pattern. Raises InvalidInputError where no parameter is left to train, and for a pattern that
+    doesn't come to an end.
     """
     parameters = set(symbol.list_arguments()) - {"data"}
     names = parameters | set(symbol.list_auxiliary_states())
-    frozen = frozenset(name for name in names if pattern and re.match(pattern, name))
+    frozen = _matching(pattern, frozenset(names)) if pattern else frozenset()
     if parameters <= frozen:
         raise InvalidInputError(
             f"hyperparameter freeze_layer_pattern is {pattern!r}: it freezes every layer, nothing is left to train"
         )
     return frozen
+
+
+@lru_cache(maxsize=1)
+def _matching(pattern: str, names: frozenset[str]) -> frozenset[str]:
+    """Return the names that the pattern matches from their beginning.
+
+    In a process of its own that ends itself by an alarm, also where this one is gone: nested repetitions can try more
+    ways than there is time for, and nothing else gets a turn meanwhile.
+    """
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _MATCHING, str(_SECONDS_TO_MATCH)],
+        input=json.dumps([pattern, sorted(names)]),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        start_new_session=True,  # Ctrl-C is for the training, which finishes its step
+    )
+    if done.returncode == -signal.SIGALRM:
+        raise InvalidInputError(
+            f"hyperparameter freeze_layer_pattern is {pattern!r}: matching it against the layers' names takes more than"
+            f" {_SECONDS_TO_MATCH} seconds"
+        )
+    done.check_returncode()
+    return frozenset(json.loads(done.stdout))
 
 
 def split(symbol: mx.sym.Symbol, frozen: frozenset[str]) -> Split:

@@ -8,11 +8,12 @@ from functools import partial
 
 from detector.anchor_fitting import fitted_levels
 from detector.anchors import anchor_boxes
-from detector.batches import CACHED_SIDE, Batches
+from detector.batches import Batches, training_fit, validation_fit
 from detector.channel import Sample, load_channel
 from detector.channels.input_configuration import ChannelFormat, sharded_sides
 from detector.checkpoints import identity, read_checkpoint, write_checkpoint
 from detector.export import export_model
+from detector.freezing import frozen_parameters
 from detector.hosts.data import TrainingData, loaded_data
 from detector.hosts.peers import Peers
 from detector.initial_weights import as_ndarrays
@@ -45,15 +46,17 @@ def run_job(
     start = starting_point(settings, paths.channel("pretrained"), paths.channel("model"))
     _refuse_different_starts(start.origin, peers)
     network = start.network
+    frozen_parameters(network.symbol, settings.freeze_layer_pattern)  # what it refuses is refused before any data
     LOG.info("the training starts from %s", start.origin)
     threads = available_cores()
     begun = time.monotonic()
+    fits = {"train": training_fit(settings.image_shape), "validation": validation_fit(settings.image_shape)}
 
     def load(side: str) -> list[Sample]:
         return load_channel(
             paths.channel(side),
             settings.num_classes,
-            round(settings.image_shape * CACHED_SIDE),
+            fits[side],
             threads,
             label_width=settings.label_width,
             channel_format=formats[side],
@@ -86,7 +89,7 @@ def run_job(
         LOG.info("training on %d hosts, this one with %s", peers.count, ", ".join(map(str, devices)))
     if peers.count > 1 and given.get("kv_store") == "dist_async":
         LOG.warning("hyperparameter kv_store is dist_async: the hosts keep in step all the same, as with dist_sync")
-    made_with = identity(settings, start.digest, data.labels, data.validation_labels, anchors, peers.count)
+    made_with = identity(settings, start.digest, data.digest, data.labels, data.validation_labels, anchors, peers.count)
     training = Training(
         network=network,
         settings=settings,

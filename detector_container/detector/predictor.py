@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.anchors import anchor_boxes
-from detector.batches import network_input
+from detector.batches import network_input, validation_fit
 from detector.channel import Sample
 from detector.detections import detections
 from detector.networks import Network
@@ -54,11 +54,11 @@ class Predictor:
     def detect(self, samples: Sequence[Sample], nms_threshold: float, topk: int) -> Iterator[Floats]:
         """Yield each sample's detections (see detections.py)."""
         side = self.network.image_shape
+        fit = validation_fit(side)
         for start in range(0, len(samples), self._batch_size):
             part = samples[start : start + self._batch_size]
             pictures = [
-                network_input(sample.picture(2 * side), side, self.network.mean, self.network.deviation)
-                for sample in part
+                network_input(sample.picture(fit), side, self.network.mean, self.network.deviation) for sample in part
             ]
             for probabilities, offsets in zip(*self.raw(np.stack(pictures)), strict=True):
                 yield detections(probabilities, offsets, self.anchors, nms_threshold, topk).astype(np.float32)

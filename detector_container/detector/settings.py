@@ -66,7 +66,14 @@ class Settings:
             typed = hyperparameters.parse(chosen, extensions=True)
         complete = hyperparameters.defaults(extensions=True) | typed
         hyperparameters.refuse_combinations(complete)
-        return cls(**{field.name: complete[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        settings = cls(**{field.name: complete[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        # The default is left alone: a batch is filled up from the front. What the channel really holds: see job.py.
+        if "mini_batch_size" in values and settings.mini_batch_size > settings.num_training_samples:
+            raise InvalidInputError(
+                f"hyperparameter mini_batch_size is {settings.mini_batch_size}: by num_training_samples the channel"
+                f" holds only {settings.num_training_samples} pictures"
+            )
+        return settings
 
     def step_epochs(self) -> tuple[int, ...]:
         """Return the epochs at whose beginning the learning rate is multiplied by `lr_scheduler_factor`."""

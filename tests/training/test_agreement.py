@@ -1,5 +1,6 @@
 """One model, three ways to run it: MXNet's graph, the exported graph on ONNX Runtime, the server over HTTP."""
 
+import io
 import json
 import socket
 import subprocess
@@ -11,15 +12,21 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
-from short_trainings import Trained, drawn_picture
+from PIL import Image, ImageDraw
+from short_trainings import Trained, TrainingRoot, drawn_picture, packed
 
+import detector.channel
 from detector import artifacts
-from detector.batches import network_input
+from detector.batches import network_input, validation_fit
 from detector.channel import load_channel
 from detector.evaluation import mean_average_precision
+from detector.hosts.peers import Alone
+from detector.job import run_job
 from detector.networks import build_network
+from detector.paths import ContainerPaths
 from detector.pictures import read_picture
 from detector.predictor import Predictor
+from detector.settings import Settings
 
 Environment = Callable[[Path], dict[str, str]]
 
@@ -128,10 +135,66 @@ def test_the_server_answers_what_mxnets_own_detection_operator_answers(
 
 def test_the_mean_average_precision_of_training_loop_and_server_agree(trained: Trained, server: str) -> None:
     channel = trained.root.folder / "input" / "data" / "validation"
-    samples = load_channel(channel, 2, 512, 1)
+    samples = load_channel(channel, 2, validation_fit(128), 1)
     answers = [served_rows(server, sample.compressed) for sample in samples]
     score = mean_average_precision([sample.labels for sample in samples], answers, 0.5).mean
     assert abs(score - artifacts.Description.read(trained.model).validation_map) < 1e-3
+
+
+def large_picture(rng: np.random.Generator) -> tuple[bytes, list[tuple[float, ...]]]:
+    """A picture much larger than the network and not square: what is shrunk in two steps differs in most pixels."""
+    picture = Image.fromarray(rng.integers(0, 255, (240, 320, 3), np.uint8))
+    canvas = ImageDraw.Draw(picture)
+    left, top = (int(place) for place in rng.integers(0, 60, 2))
+    canvas.ellipse((left, top, left + 90, top + 90), fill=(230, 40, 40))
+    canvas.rectangle((left + 110, top + 50, left + 200, top + 170), fill=(40, 60, 240))
+    pixels = [(left, top, left + 90, top + 90), (left + 110, top + 50, left + 200, top + 170)]
+    boxes = [(float(n), x0 / 320, y0 / 240, x1 / 320, y1 / 240) for n, (x0, y0, x1, y1) in enumerate(pixels)]
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue(), boxes
+
+
+def write_large_pictures(channel: Path, count: int) -> list[bytes]:
+    rng = np.random.default_rng(count)
+    drawn = [large_picture(rng) for _ in range(count)]
+    channel.mkdir(parents=True, exist_ok=True)
+    (channel / f"{channel.name}.rec").write_bytes(b"".join(packed(n, *one) for n, one in enumerate(drawn)))
+    return [picture for picture, _ in drawn]
+
+
+@pytest.mark.parametrize("cache_bytes", [1 << 30, 0])
+def test_the_loop_feeds_the_network_what_serving_feeds_it(
+    training_root: TrainingRoot, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
+) -> None:
+    """To the last bit, of pictures larger than the network, whether they are kept decoded or not."""
+    training_root.write({"epochs": "1", "mini_batch_size": "8"}, pictures=8)
+    pictures = write_large_pictures(training_root.folder / "input" / "data" / "validation", 12)
+    monkeypatch.setattr(detector.channel, "CACHE_BYTES", cache_bytes)
+    fed, raw = [], Predictor.raw
+
+    def noted(self: Predictor, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fed.append(inputs.copy())
+        return raw(self, inputs)
+
+    monkeypatch.setattr(Predictor, "raw", noted)
+    paths = ContainerPaths(training_root.folder)
+    given = json.loads(paths.hyperparameters.read_text())
+    formats = dict.fromkeys(("train", "validation"))
+    run_job(paths, Settings.from_strings(given), given, formats, lambda: False, Alone())
+    np.testing.assert_array_equal(np.concatenate(fed), prepared(paths.model, pictures))
+
+
+def test_loop_and_server_see_the_same_in_large_pictures(trained: Trained, server: str, tmp_path: Path) -> None:
+    pictures = write_large_pictures(tmp_path / "validation", 6)
+    samples = load_channel(tmp_path / "validation", 2, validation_fit(128), 1)
+    known = artifacts.Description.read(trained.model)
+    predictor = Predictor(build_network("tiny", 128, 2), mxnet_weights(trained.model))
+    for picture, ours in zip(pictures, predictor.detect(samples, known.nms_threshold, known.nms_topk), strict=True):
+        rows, expected = (some[some[:, 1] > 0.05] for some in (served_rows(server, picture), ours))
+        assert len(rows) == len(expected) > 0
+        apart = np.abs(rows[:, None] - expected).max(axis=2)
+        assert max(apart.min(axis=0).max(), apart.min(axis=1).max()) <= 1e-4
 
 
 def test_a_broken_model_is_not_served(

@@ -1,5 +1,6 @@
 """A training that is interrupted, by whatever and whenever, loses nothing and ends as it would have ended."""
 
+import io
 import json
 import os
 import random
@@ -13,6 +14,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from PIL import Image
 from short_trainings import PYTHONPATH, TrainingRoot, drawn_picture, packed
 
 from detector import artifacts
@@ -81,6 +83,28 @@ def test_a_killed_and_a_terminated_process_leave_what_an_uninterrupted_one_leave
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+def test_other_pictures_under_the_same_boxes_are_another_training(training_root: TrainingRoot) -> None:
+    """As after a change of the camera's white balance: every box is where it was."""
+    training_root.write({"epochs": "1"}, pictures=16)
+    channel = training_root.folder / "input" / "data" / "train" / "train.rec"
+    rng = np.random.default_rng(0)
+    drawn = [drawn_picture(rng) for _ in range(16)]
+    other = [packed(index, greyed(picture), boxes) for index, (picture, boxes) in enumerate(drawn)]
+    assert training_root.train()[0] == 0
+    assert "resumed from the checkpoint" in training_root.train()[1]
+    channel.write_bytes(b"".join(other))
+    code, log = training_root.train()
+    assert code == 0, log
+    assert "made with other hyperparameters, pictures or labels" in log
+    assert "resumed from the checkpoint" not in log
+
+
+def greyed(picture: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture)).convert("L").save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def test_a_corrupt_checkpoint_costs_one_epoch_and_no_more(training_root: TrainingRoot) -> None:
@@ -177,7 +201,7 @@ def test_a_disk_that_fills_up_later_keeps_the_checkpoint_before(training_root: T
 
 
 def test_no_box_left_is_said_in_one_sentence(training_root: TrainingRoot) -> None:
-    training_root.write({"num_training_samples": "3"}, pictures=3)
+    training_root.write({"mini_batch_size": "2"}, pictures=3)
     channel = training_root.folder / "input" / "data" / "train" / "train.rec"
     picture, _ = drawn_picture(np.random.default_rng(0))
     without_width = [(0, 0.5, 0.5, 0.5, 0.9)]

@@ -1,5 +1,7 @@
 """The graphs, against MXNet's own operators and against themselves."""
 
+import re
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -161,3 +163,12 @@ def test_nothing_is_cut_where_nothing_is_frozen_from_the_start() -> None:
     network = build_network("tiny", 128, 2)
     assert split(network.symbol, frozenset()).trunk is None
     assert split(network.symbol, frozen_parameters(network.symbol, "box_head")).trunk is None
+
+
+def test_a_pattern_without_end_is_refused_by_name_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nested repetitions: the ways to divide a name among them double with every character."""
+    monkeypatch.setattr("detector.freezing._SECONDS_TO_MATCH", 1)
+    pattern = "^(([a-z0-9_])+)+$X"
+    sentence = f"hyperparameter freeze_layer_pattern is {pattern!r}: matching it against the layers' names takes more"
+    with pytest.raises(InvalidInputError, match=re.escape(sentence)):
+        frozen_parameters(build_network("tiny", 128, 2).symbol, pattern)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import signal
 import time
 
@@ -139,16 +140,22 @@ def test_a_network_without_weights_here_is_refused_in_one_sentence(training_root
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("mini_batch_size", "17", "is 17: the channel holds only 16 pictures"),
         ("freeze_layer_pattern", ".*", "is '.*': it freezes every layer, nothing is left to train"),
     ],
 )
-def test_a_hyperparameter_that_leaves_no_training_is_refused_by_name(
+def test_a_hyperparameter_that_leaves_no_training_is_refused_before_the_data_are_looked_at(
     training_root: TrainingRoot, name: str, value: str, complaint: str
 ) -> None:
     training_root.write({name: value}, pictures=16)
+    shutil.rmtree(training_root.folder / "input" / "data")
     assert training_root.train()[0] == 1
     assert training_root.failure == f"hyperparameter {name} {complaint}"
+
+
+def test_a_batch_larger_than_the_channel_is_refused_by_name(training_root: TrainingRoot) -> None:
+    training_root.write({"mini_batch_size": "17", "num_training_samples": "20"}, pictures=16)
+    assert training_root.train()[0] == 1
+    assert training_root.failure == "hyperparameter mini_batch_size is 17: the channel holds only 16 pictures"
 
 
 def test_an_empty_channel_is_refused_in_one_sentence(training_root: TrainingRoot) -> None:

@@ -2,7 +2,8 @@
 
 Each side has two channels, `train` with the pictures and `train_annotation` with a document per picture, whose `file`
 names the picture relative to the channel of the pictures (the developer guide's page on the Object Detection
-algorithm).
+algorithm). Files whose names begin with a dot are none: what a Mac leaves beside a file (`._1.jpg`, `._1.json`) has its
+suffix.
 """
 
 from pathlib import Path, PurePosixPath
@@ -27,7 +28,7 @@ def read_image_files(folder: Path) -> Entries:
     document are unusable. Raises InvalidInputError where there is no document at all.
     """
     documents = annotation_folder(folder)
-    paths = sorted(path for path in documents.rglob("*.json") if path.is_file())
+    paths = sorted(path for path in documents.rglob("*.json") if _is_visible_file(path))
     if not paths:
         reason = "has no .json document" if documents.is_dir() else "is missing"
         raise InvalidInputError(
@@ -52,7 +53,11 @@ def read_image_files(folder: Path) -> Entries:
 
 def pictures_in(folder: Path) -> list[Path]:
     """Return the files in a channel that are pictures by their names."""
-    return [path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
+    return [path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and _is_visible_file(path)]
+
+
+def _is_visible_file(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
 
 
 def _example(name: str, annotation: Annotation, picture: Path) -> Example:

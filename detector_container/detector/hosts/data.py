@@ -1,6 +1,7 @@
 """What each host of a training has of the data: all of a channel that is replicated, a part of one that is sharded."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,12 +20,16 @@ Labels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The pictures that this host trains on and those that it validates, and the labels of all hosts' pictures."""
+    """The pictures that this host trains on and those that it validates, and the labels of all hosts' pictures.
+
+    `digest` tells all hosts' pictures from others by their bytes, as they came and in their order.
+    """
 
     samples: list[Sample]
     validation: list[Sample]
     labels: list[Labels]
     validation_labels: list[Labels]
+    digest: str
     sharded: bool  # the hosts have different training pictures
 
     def share(self, batch_size: int, peers: Peers) -> Share:
@@ -50,13 +55,22 @@ def loaded_data(load: Callable[[str], list[Sample]], sharded: frozenset[str], pe
         loaded = [load(side) for side in SIDES]
     labels = [[sample.labels.tolist() for sample in samples] for samples in loaded]
     everybodys = peers.gather(labels if peers.count > 1 else [True])
+    digests = peers.gather([pictures_digest(samples) for samples in loaded])
     if not loaded or not all(everybodys):
         raise StoppedError
     samples, validation = loaded
+    pictures = digests[0]  # of what every host has, and the first host's shards
     known = [[sample.labels for sample in samples], [sample.labels for sample in validation]]
     for place, side in enumerate(SIDES):
         if side in sharded and peers.count > 1:
+            pictures = [*pictures, *(digest[place] for digest in digests[1:])]
             known[place] = [np.array(rows, np.float32).reshape(-1, 5) for part in everybodys for rows in part[place]]
     if "validation" not in sharded:  # each host looks at some of them
         validation = validation[peers.place :: peers.count]
-    return TrainingData(samples, validation, known[0], known[1], "train" in sharded and peers.count > 1)
+    is_sharded = "train" in sharded and peers.count > 1
+    return TrainingData(samples, validation, known[0], known[1], " ".join(pictures), is_sharded)
+
+
+def pictures_digest(samples: Sequence[Sample]) -> str:
+    """Return a digest of the pictures' bytes, in their order."""
+    return hashlib.sha256(b"".join(sample.digest for sample in samples)).hexdigest()

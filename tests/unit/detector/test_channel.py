@@ -1,18 +1,20 @@
 """A channel is loaded, or refused with a sentence that says what is wrong with it."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from detector.channel import Sample, load_channel
+from detector.channel import Sample, load_channel, shrunk
 from detector.channels.named_pipe import StoppedError
 from dropspot.errors import InvalidInputError
 from dropspot.recordio import frame
 from prep.recordio import packed_label
 
+FIT = partial(shrunk, largest_short_side=40)
 BOX = (1, 0.1, 0.2, 0.3, 0.4)
 
 
@@ -31,7 +33,7 @@ def channel(folder: Path, *records: tuple[bytes, tuple[tuple[float, ...], ...]])
 
 
 def load(folder: Path) -> list:
-    return load_channel(folder, num_classes=2, largest_short_side=40, threads=2)
+    return load_channel(folder, num_classes=2, fit=FIT, threads=2)
 
 
 def test_pictures_are_kept_decoded_and_no_larger_than_needed(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_loading_files_stops_at_the_next_record_when_told_to(tmp_path: Path) -> 
     folder = channel(tmp_path, *[(jpeg(), (BOX,))] * 5)
     told = iter([False, False, True])
     with pytest.raises(StoppedError):
-        load_channel(folder, num_classes=2, largest_short_side=40, threads=2, stop=lambda: next(told))
+        load_channel(folder, num_classes=2, fit=FIT, threads=2, stop=lambda: next(told))
     assert next(told, None) is None
 
 

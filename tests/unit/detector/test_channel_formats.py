@@ -1,8 +1,10 @@
 """The same data set gives the same samples in every format and input mode, and each says what it leaves out."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -20,18 +22,19 @@ from unit.detector.written_channels import (
 )
 
 import detector.channel
-from detector.channel import Sample, load_channel
+from detector.channel import Sample, load_channel, shrunk
 from detector.channels.input_configuration import ChannelFormat
 from dropspot.errors import InvalidInputError
 from dropspot.recordio import MAGIC, frame
 
 Load = Callable[[ChannelFormat, list[Drawn]], list[Sample]]
+FIT = partial(shrunk, largest_short_side=40)
 FORMATS = tuple(ChannelFormat)
 PIPED = (ChannelFormat.PIPED_RECORDS, ChannelFormat.PIPED_ATTRIBUTES)
 
 
 def load(folder: Path, channel_format: ChannelFormat | None, label_width: int | None = 350) -> list[Sample]:
-    return load_channel(folder, 2, 40, 2, label_width=label_width, channel_format=channel_format)
+    return load_channel(folder, 2, FIT, 2, label_width=label_width, channel_format=channel_format)
 
 
 @pytest.fixture
@@ -54,9 +57,13 @@ def loaded(tmp_path: Path) -> Iterator[Callable[..., list[Sample]]]:
         yield write_and_load
 
 
+def picture_digest(picture: bytes) -> bytes:
+    return hashlib.blake2b(picture, digest_size=16).digest()
+
+
 def contents(samples: list[Sample]) -> list[tuple[bytes, bytes]]:
     """Pixels and labels to the last bit, in an order of their own: folders are read in the order of names."""
-    return sorted((sample.picture(40).tobytes(), sample.labels.tobytes()) for sample in samples)
+    return sorted((sample.picture(FIT).tobytes(), sample.labels.tobytes()) for sample in samples)
 
 
 @pytest.mark.parametrize("channel_format", FORMATS)
@@ -65,6 +72,7 @@ def test_every_format_gives_the_same_samples(loaded: Load, channel_format: Chann
     samples = loaded(channel_format, pictures)
     expected = [np.asarray(one.label[2:], np.float32).reshape(-1, 5) for one in pictures]
     assert sorted(sample.labels.tobytes() for sample in samples) == sorted(labels.tobytes() for labels in expected)
+    assert sorted(sample.digest for sample in samples) == sorted(picture_digest(one.picture) for one in pictures)
     if channel_format is not ChannelFormat.RECORD_FILES:
         assert contents(samples) == contents(loaded(ChannelFormat.RECORD_FILES, pictures))
 
@@ -240,3 +248,20 @@ def test_a_picture_that_holds_the_magic_word_comes_whole(tmp_path: Path) -> None
         folder = tmp_path / channel_format.name / "train"
         with fed_pipe(folder, content):
             assert len(load(folder, channel_format)) == 3
+
+
+def test_hidden_files_are_neither_pictures_nor_annotations(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A Mac that copies files to a disk of another system leaves one beside each."""
+    folder = tmp_path / "train"
+    write_image_files(folder, drawn())
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(load(folder, None)) == 12
+    assert caplog.messages == []
+
+
+def test_a_folder_of_hidden_pictures_has_none(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "._1.jpg").write_bytes(b"")
+    with pytest.raises(InvalidInputError, match=r"channel train has no \.rec file and no picture"):
+        load(tmp_path / "train", None)

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import struct
+import tempfile
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detector.checkpoint_reader import CheckpointError, read_state_dict
 
@@ -105,3 +108,60 @@ def test_another_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(CheckpointError):
         read_state_dict(path)
+
+
+@pytest.mark.parametrize("count", [1 << 62, 1 << 33, 25])
+def test_a_storage_larger_than_its_file_is_refused(tmp_path: Path, count: int) -> None:
+    path = legacy(tmp_path / "model.pth", tensor_pickle((2, 2), (2, 1)))
+    whole, numbers = path.read_bytes(), NUMBERS.tobytes()
+    path.write_bytes(whole.removesuffix(struct.pack("<q", 24) + numbers) + struct.pack("<q", count) + numbers)
+    with pytest.raises(CheckpointError, match=rf"read model\.pth: storage k has {count:,} numbers, more than the file"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("write", [legacy, archive])
+def test_a_place_of_the_memo_that_no_pickle_has_come_to_is_refused(tmp_path: Path, write: Any) -> None:
+    """The unpickler would make room for all the places before it: 16 GiB here."""
+    state = tensor_pickle((2, 2), (2, 1)).removesuffix(b".") + b"r" + struct.pack("<I", 1 << 30) + b"."
+    with pytest.raises(CheckpointError, match=r"read model\.pth: the pickle is damaged: it has place 1,073,741,824"):
+        read_state_dict(write(tmp_path / "model.pth", state))
+
+
+@pytest.mark.parametrize("write", [legacy, archive])
+def test_one_number_repeated_without_measure_is_refused(tmp_path: Path, write: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"layer\.weight has 1,099,511,627,776 numbers"):
+        read_state_dict(write(tmp_path / "model.pth", tensor_pickle((1 << 20, 1 << 20), (0, 0))))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"\x80\x02\x8e" + struct.pack("<Q", 1 << 62) + b".",  # text of that length
+        b"\x80\x02h\x05.",  # a place of the memo that is empty
+        b"\x80\x02a.",  # nothing to append to
+        b"\x80\x02]" + b"(" * 100 + b"e.",
+    ],
+)
+@pytest.mark.parametrize("write", [legacy, archive])
+def test_whatever_a_damaged_pickle_does_is_told_of_the_file(tmp_path: Path, write: Any, state: bytes) -> None:
+    with pytest.raises(CheckpointError, match=r"^read model\.pth: \S"):
+        read_state_dict(write(tmp_path / "model.pth", state))
+
+
+@pytest.mark.parametrize("write", [legacy, archive])
+@settings(max_examples=200, deadline=None)
+@given(place=st.integers(0), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_told_of_the_file_or_changes_a_number(write: Any, place: int, bit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "model.pth", tensor_pickle(*CHANNELS_LAST))
+        content = bytearray(path.read_bytes())
+        content[place % len(content)] ^= 1 << bit
+        path.write_bytes(content)
+        try:
+            state = read_state_dict(path)
+        except CheckpointError as error:
+            sentence = str(error)
+        else:
+            assert len(state) == 1
+            return
+    assert sentence.startswith("read model.pth: ")

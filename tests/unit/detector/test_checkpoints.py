@@ -96,27 +96,28 @@ def test_a_training_begins_anew_where_both_are_damaged(tmp_path: Path) -> None:
 def test_another_trainings_checkpoint_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_checkpoint(tmp_path, "x", checkpoint(1))
     assert read_checkpoint(tmp_path, "y") is None
-    assert "other hyperparameters or labels" in caplog.text
+    assert "other hyperparameters, pictures or labels" in caplog.text
 
 
-def test_other_settings_weights_labels_or_anchors_make_another_training() -> None:
+def test_other_settings_weights_pictures_labels_or_anchors_make_another_training() -> None:
     labels = np.array([[0, 0.1, 0.2, 0.3, 0.4]], np.float32)
     train, validation = [labels, labels + 0.5], [labels + 0.1]
-    mine = identity(SETTINGS, "drawn", train, validation, ANCHORS)
-    assert mine == identity(SETTINGS, "drawn", [rows.copy() for rows in train], validation, ANCHORS.copy())
+    mine = identity(SETTINGS, "drawn", "pictures", train, validation, ANCHORS)
+    assert mine == identity(SETTINGS, "drawn", "pictures", [rows.copy() for rows in train], validation, ANCHORS.copy())
     together = [np.concatenate(train), labels[:0]]
     others = [
-        identity(replace(SETTINGS, seed=1), "drawn", train, validation, ANCHORS),
-        identity(SETTINGS, "given", train, validation, ANCHORS),
-        identity(SETTINGS, "drawn", train[:1], validation, ANCHORS),
-        identity(SETTINGS, "drawn", train[::-1], validation, ANCHORS),
-        identity(SETTINGS, "drawn", [labels, labels + 0.25], validation, ANCHORS),
-        identity(SETTINGS, "drawn", together, validation, ANCHORS),
-        identity(SETTINGS, "drawn", train, [labels + 0.2], ANCHORS),
-        identity(SETTINGS, "drawn", train[:1], [train[1], *validation], ANCHORS),
-        identity(SETTINGS, "drawn", train, validation, ANCHORS[::-1]),
+        identity(replace(SETTINGS, seed=1), "drawn", "pictures", train, validation, ANCHORS),
+        identity(SETTINGS, "given", "pictures", train, validation, ANCHORS),
+        identity(SETTINGS, "drawn", "others", train, validation, ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", train[:1], validation, ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", train[::-1], validation, ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", [labels, labels + 0.25], validation, ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", together, validation, ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", train, [labels + 0.2], ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", train[:1], [train[1], *validation], ANCHORS),
+        identity(SETTINGS, "drawn", "pictures", train, validation, ANCHORS[::-1]),
     ]
-    assert len({mine, *others}) == 10
+    assert len({mine, *others}) == 11
 
 
 @contextmanager

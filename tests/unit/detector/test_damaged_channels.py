@@ -3,13 +3,14 @@
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.detector.written_channels import attribute_bytes, drawn, fed_pipe, record_bytes, write_pair
 
-from detector.channel import load_channel
+from detector.channel import load_channel, shrunk
 from detector.channels.input_configuration import ChannelFormat
 from dropspot.errors import InvalidInputError
 
@@ -17,6 +18,8 @@ PICTURES = drawn(3)
 RECORDS, ATTRIBUTES = record_bytes(PICTURES), attribute_bytes(PICTURES)
 ANNOTATION = json.dumps({"file": "one.jpg", **PICTURES[0].annotation}).encode()
 Damage = Callable[[bytes], bytes]
+
+FIT = partial(shrunk, largest_short_side=40)
 
 # Most of a file is pixels: half of the flips hit the front, where the framing, the label and the JPEG's head are.
 flips = st.lists(st.tuples(st.one_of(st.integers(0, 120), st.integers(0)), st.integers(0, 7)), max_size=6)
@@ -33,7 +36,7 @@ def damaged(content: bytes, damage: tuple[list[tuple[int, int]], int | None]) ->
 
 def ends(folder: Path, channel_format: ChannelFormat) -> None:
     try:
-        samples = load_channel(folder, 2, 40, 1, label_width=350, channel_format=channel_format)
+        samples = load_channel(folder, 2, FIT, 1, label_width=350, channel_format=channel_format)
     except InvalidInputError as error:
         sentence = str(error)
     else:

@@ -131,3 +131,12 @@ def test_what_is_required_is_asked_for_by_name(name: str) -> None:
 def test_the_steps_of_the_schedule_are_epochs() -> None:
     assert Settings.from_strings(GIVEN | {"lr_scheduler_step": "10, 20"}).step_epochs() == (10, 20)
     assert Settings.from_strings(GIVEN).step_epochs() == ()
+
+
+@pytest.mark.parametrize("network", [{}, {"base_network": "auto"}])
+def test_a_batch_larger_than_all_pictures_together_is_refused_where_it_was_asked_for(network: dict[str, str]) -> None:
+    few = {"num_classes": "2", "num_training_samples": "3"} | network
+    assert Settings.from_strings(few).mini_batch_size  # the default is larger and left alone
+    assert Settings.from_strings(few | {"mini_batch_size": "3"}).mini_batch_size == 3
+    with pytest.raises(InvalidInputError, match=r"mini_batch_size is 4: by num_training_samples .* only 3 pictures"):
+        Settings.from_strings(few | {"mini_batch_size": "4"})
