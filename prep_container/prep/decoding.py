@@ -34,6 +34,8 @@ from prep.pixels import (
 
 DAMAGED = "damaged_image"
 
+Image.preinit()  # Pillow's usual formats, here and not at the first picture: workers that are forked have them then
+
 
 class Look(Enum):
     """How closely a picture is looked at to recognise it; whichever it is, its file is decoded completely."""

@@ -69,9 +69,10 @@ def percent_among_pixels(stated: Stated) -> Mixture:
         numbers = [each for each in numbers if place(each[0]) not in units]
     low = [each for each in numbers if _all_within(each[0])]
     large = [each for each in low if min(each[1:]) >= LARGE_SIDE]
+    if len(low) == len(numbers) or len(large) < DEVIATIONS:
+        return Mixture(units, evidence)
     chance = _elsewhere(numbers)
-    surplus = len(large) - chance
-    if len(low) == len(numbers) or surplus < DEVIATIONS * math.sqrt(chance + 1) or not percent_evidence(large):
+    if len(large) - chance < DEVIATIONS * math.sqrt(chance + 1) or not percent_evidence(large):
         return Mixture(units, evidence)
     count = f"{len(large)} of {len(numbers)} annotations"
     if len(large) < RARER * chance or not _unmistakable(large, numbers):
