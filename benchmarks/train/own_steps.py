@@ -25,8 +25,8 @@ from detector.training_graph import TrainingGraph  # noqa: E402
 def main() -> None:
     """Build, make a batch of noise with two boxes in each picture, step as often as asked."""
     name, side, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    given = {"base_network": name, "image_shape": str(side), "mini_batch_size": str(size)}
-    settings = Settings.from_strings(given | {"num_classes": "2", "num_training_samples": str(size), "optimizer": "sgd"})
+    given = {"base_network": name, "image_shape": str(side), "num_classes": "2", "optimizer": "sgd"}
+    settings = Settings.from_strings(given | {"num_training_samples": str(size), "mini_batch_size": str(size)})
     network = build_network(name, side, 2)
     graph = TrainingGraph(network, settings, initial_weights(network, 0, {}))
     rng = np.random.default_rng(0)
