@@ -34,7 +34,7 @@ CLIENTS = 2
 SIZE = (500, 375)
 _VERSIONS = """
 import importlib.metadata as m, platform
-names = ("numpy", "pillow", "onnxruntime", "uvicorn", "starlette", "httptools")
+names = ("numpy", "pillow", "onnxruntime", "httptools")
 print(", ".join([f"Python {platform.python_version()}", *(f"{n} {m.version(n)}" for n in names)]))
 """
 

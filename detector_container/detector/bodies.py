@@ -4,7 +4,7 @@ Clients that send most of a large picture and then nothing more would otherwise 
 compared, not how fast it comes: a byte now and then would make any pace look like progress.
 """
 
-import asyncio
+import threading
 
 _TIMES = 4  # what another will have at most, a body has already that makes room for it
 
@@ -12,56 +12,61 @@ _TIMES = 4  # what another will have at most, a body has already that makes room
 class Body:
     """What has come of a request's body."""
 
-    def __init__(self) -> None:
+    def __init__(self, announced: int = 0) -> None:
         self.data = bytearray()
         self.has_made_room = False  # for another: nothing is left of it, and its request is to be refused
-        self.announced = 0  # bytes, where the client says
-        self.reading: asyncio.Timeout | None = None  # while it comes
+        self._announced = announced  # bytes, where the client says
 
     def size(self) -> int:
         """Return how many bytes it will have, as far as is known."""
-        return max(self.announced, len(self.data))
+        return max(self._announced, len(self.data))
 
     def make_room(self) -> None:
-        """Forget what has come, and wake who waits for more: its time is over."""
+        """Forget what has come: its time is over."""
         self.data.clear()
         self.has_made_room = True
-        if self.reading is not None and not self.reading.expired():
-            self.reading.reschedule(0)
 
 
 class Bodies:
-    """All bodies of a server: together no more bytes than there is room for, and one packet."""
+    """All bodies that many threads read: together no more bytes than there is room for, and one packet."""
 
     def __init__(self, room: int) -> None:
         self._room = room
         self._bytes = 0
         self._coming: set[Body] = set()  # and not complete
+        self._lock = threading.Lock()
 
-    def begin(self, body: Body, announced: int, reading: asyncio.Timeout) -> None:
+    def begin(self, body: Body) -> None:
         """Expect a body; it may have to make room for another until it is complete."""
-        body.announced, body.reading = announced, reading
-        self._coming.add(body)
+        with self._lock:
+            self._coming.add(body)
 
     def keep(self, body: Body, chunk: bytes) -> bool:
         """Add what has come, if need be in the place of a much larger body; False: the body is to be refused."""
-        if body.has_made_room:
-            return False
-        body.data += chunk
-        self._bytes += len(chunk)
-        while self._bytes > self._room:
-            largest = max(self._coming, key=lambda other: len(other.data))
-            if len(largest.data) < _TIMES * body.size():
+        with self._lock:
+            if body.has_made_room:
                 return False
-            self.forget(largest)
-            largest.make_room()
-        return True
+            body.data += chunk
+            self._bytes += len(chunk)
+            while self._bytes > self._room:
+                largest = max(self._coming, key=lambda other: len(other.data))
+                if len(largest.data) < _TIMES * body.size():
+                    return False
+                self._forget(largest)
+                largest.make_room()
+            return True
 
-    def complete(self, body: Body) -> None:
-        """Keep a body until it is forgotten: its picture is looked at."""
-        self._coming.discard(body)
+    def complete(self, body: Body) -> bool:
+        """Keep a body until it is forgotten: its picture is looked at. False: it has made room at the last moment."""
+        with self._lock:
+            self._coming.discard(body)
+            return not body.has_made_room
 
     def forget(self, body: Body) -> None:
         """Its bytes are needed no longer."""
+        with self._lock:
+            self._forget(body)
+
+    def _forget(self, body: Body) -> None:
         self._coming.discard(body)
         self._bytes -= len(body.data)

@@ -6,7 +6,6 @@ Runs in the serving environment. Without `--model` a `tiny` network with random 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -63,12 +62,12 @@ def _random_model(folder: Path) -> Path:
 def once(seed: int, number: int, model: Path) -> int:
     """Try one case here."""
     from detector.served_model import ServedModel
-    from detector.server import DetectionServer
+    from detector.service import DetectionService
 
     case, served = make_case(seed, number), ServedModel(model)
-    server = DetectionServer(1, MAX_BODY_BYTES)
-    server.take(served)
-    answered = asyncio.run(ask(server.app, case))
+    service = DetectionService(1, MAX_BODY_BYTES)
+    service.take(served)
+    answered = ask(service.answer, case)
     wrong = problem(case, answered, served.description.nms_topk)
     print(f"{case.history}\n{answered.status}: {answered.body[:1000]!r}\n{wrong or 'as promised'}")
     return 1 if wrong else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fuzz.mutations import mutate
@@ -36,7 +37,10 @@ _LENGTHS = ("0", "-1", "7", "9" * 19, "9" * 5000, "1e3", "\xb2", "")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request; `chunks` is its body as it comes in, `statuses` what may be answered."""
+    """One request; `chunks` is its body as it is sent, `statuses` what may be answered (0: nothing).
+
+    Without a `content-length` it is sent as chunks of HTTP.
+    """
 
     number: int
     headers: tuple[tuple[bytes, bytes], ...]
@@ -47,6 +51,18 @@ class Case:
     @property
     def body(self) -> bytes:
         return b"".join(self.chunks)
+
+    def sent(self) -> Iterator[bytes]:
+        """Yield the request's bytes, part by part."""
+        is_chunked = all(name != b"content-length" for name, _ in self.headers)
+        headers = (*self.headers, (b"transfer-encoding", b"chunked")) if is_chunked else self.headers
+        lines = (b"POST /invocations HTTP/1.1", b"host: here", *(b"%b: %b" % header for header in headers))
+        yield b"\r\n".join((*lines, b"", b""))
+        for chunk in self.chunks:
+            if chunk:
+                yield b"%x\r\n%b\r\n" % (len(chunk), chunk) if is_chunked else chunk
+        if is_chunked:
+            yield b"0\r\n\r\n"
 
 
 def make_case(seed: int, number: int) -> Case:
@@ -80,9 +96,14 @@ def _chunks(rng: random.Random, body: bytes) -> tuple[bytes, ...]:
 
 
 def _statuses(headers: dict[str, str], body: bytes) -> frozenset[int]:
+    length = headers.get("content-length", str(len(body)))
+    if not length.isascii() or not length.isdecimal() or int(length[:20]) >= 1 << 64:
+        return frozenset({400})  # this is no HTTP
     if headers.get("content-type", "") not in _TYPES:
         return frozenset({415})
-    length = headers.get("content-length", "")
-    if len(body) > MAX_BODY_BYTES or (length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES):
+    announced = int(length)
+    if announced > MAX_BODY_BYTES:
         return frozenset({413})
-    return frozenset({200, 400, 413}) if body else frozenset({400})
+    if announced > len(body):
+        return frozenset({0})  # the rest never comes
+    return frozenset({200, 400, 413}) if announced else frozenset({400})

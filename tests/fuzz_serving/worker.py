@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import faulthandler
 import json
 import resource
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.served_model import ServedModel
-from detector.server import DetectionServer
+from detector.service import DetectionService
 from fuzz_serving import saboteurs
 from fuzz_serving.asking import ask, problem
 from fuzz_serving.cases import MAX_BODY_BYTES, make_case
@@ -34,26 +33,26 @@ def main() -> None:
     model.prove()
     if told.saboteur:
         model.detect = saboteurs.BY_NAME[told.saboteur]  # type: ignore[method-assign]
-    server = DetectionServer(1, MAX_BODY_BYTES)
-    server.take(model)
-    asyncio.run(_try_all(server, told.seed, model.description.nms_topk))
+    service = DetectionService(1, MAX_BODY_BYTES)
+    service.take(model)
+    _try_all(service, told.seed, model.description.nms_topk)
 
 
-async def _try_all(server: DetectionServer, seed: int, topk: int) -> None:
+def _try_all(service: DetectionService, seed: int, topk: int) -> None:
     at_first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print("ready", flush=True)
     for line in sys.stdin:
-        answer = await _try_one(server, seed, int(line), topk)
+        answer = _try_one(service, seed, int(line), topk)
         growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - at_first
         if growth > MAX_GROWTH_KIB:
             answer |= {"outcome": "failed", "told": f"it took {growth >> 10} MiB of memory"}
         print(json.dumps(answer), flush=True)
 
 
-async def _try_one(server: DetectionServer, seed: int, number: int, topk: int) -> dict[str, Any]:
+def _try_one(service: DetectionService, seed: int, number: int, topk: int) -> dict[str, Any]:
     case = make_case(seed, number)
     try:
-        answered = await ask(server.app, case)
+        answered = ask(service.answer, case)
         wrong = problem(case, answered, topk)
         return {"case": number, "outcome": "failed" if wrong else str(answered.status), "told": wrong}
     except Exception:  # noqa: BLE001 - that is what is looked for

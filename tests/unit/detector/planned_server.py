@@ -1,17 +1,20 @@
-"""The server over ASGI, with a model that answers what the test wants."""
+"""The service without a network, with a model that answers what the test wants."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import numpy as np
 
 from detector.answers import Answer
-from detector.server import DetectionServer
+from detector.messages import Request, Response
+from detector.service import DetectionService
 
 ROWS = np.array([[1, 0.75, 0.1, 0.2, 0.5, 0.6]])
-JPEG = {"content-type": "image/jpeg"}
+JPEG = (("content-type", "image/jpeg"),)
+
+Body = bytes | Iterable[bytes]
 
 
 class PlannedModel:
@@ -26,36 +29,49 @@ class PlannedModel:
             raise RuntimeError("weights are gone")
 
 
+@dataclass(frozen=True)
+class Told:
+    """An answer, taken apart."""
+
+    response: Response
+
+    @property
+    def status(self) -> int:
+        return self.response.status.value
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.response.headers.items()}
+
+    def json(self) -> Any:
+        return json.loads(self.response.body)
+
+
 class Client:
-    """Sends single requests to a server without a network; without a model it has not been loaded yet."""
+    """Sends single requests to a service; without a model it has not been loaded yet."""
 
     def __init__(self, model: PlannedModel | None, **options: Any) -> None:
-        self.server = DetectionServer(**({"workers": 2, "max_body_bytes": 32 << 20} | options))
+        self.service = DetectionService(**({"workers": 2, "max_body_bytes": 32 << 20} | options))
         if model is not None:
-            self.server.take(model)
-        self._app = self.server.app
+            self.service.take(model)
 
-    def connected(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://server")
+    def request(self, method: str, path: str, body: Body, headers: Sequence[tuple[str, str]]) -> Told:
+        """Send a body, whose length is announced where it is in one piece; parts may be a generator that waits."""
+        length = {"content-length": str(len(body))} if isinstance(body, bytes) else {}
+        parts = [body] if isinstance(body, bytes) else body
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            async with self.connected() as connected:
-                return await connected.request(method, path, **options)
+        def receive(seconds: float) -> Iterator[bytes]:
+            yield from parts
 
-        return asyncio.run(send())
+        request = Request(method, path, length | dict(headers))
+        return Told(self.service.answer(request, receive))
 
-    def get(self, path: str) -> httpx.Response:
-        return self.request("GET", path)
+    def get(self, path: str) -> Told:
+        return self.request("GET", path, b"", ())
 
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return self.request("POST", path, **options)
+    def post(self, path: str, body: Body = b"picture", headers: Sequence[tuple[str, str]] = JPEG) -> Told:
+        return self.request("POST", path, body, headers)
 
 
 def client(answer: Callable[[bytes], Answer] = lambda data: Answer(200, 100, ROWS), **options: Any) -> Client:
     return Client(PlannedModel(answer), **options)
-
-
-async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part

@@ -1,72 +1,68 @@
 """Who makes room where bodies under way have too many bytes together."""
 
-import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-import httpx
-from unit.detector.planned_server import JPEG, ROWS, Client, chunks, client
+from unit.detector.planned_server import JPEG, ROWS, client
 
 from detector.answers import Answer
 
+SECONDS = 20.0
+
+
+class Hoarder:
+    """A body that comes but for its end, which it keeps back until it is released."""
+
+    def __init__(self, size: int, end: bytes = b"x") -> None:
+        self._size, self._end = size, end
+        self.begun, self.release = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"x" * self._size
+        self.begun.set()
+        while not self.release.wait(0.01):
+            yield b""  # nothing has come for a moment
+        yield self._end
+
 
 def test_bodies_that_are_under_way_are_bounded_together() -> None:
-    begun, release = asyncio.Event(), asyncio.Event()
-
-    async def slow_body(size: int) -> AsyncIterator[bytes]:
-        yield b"x" * size
-        begun.set()
-        await release.wait()
-        yield b"x"
-
-    async def crowd(crowded: Client) -> list[int]:
-        async with crowded.connected() as busy:
-            tasks = []
-            for size in (9, 9, 9, 9, 9):  # four times ten bytes may be kept
-                begun.clear()
-                tasks.append(asyncio.create_task(busy.post("/invocations", content=slow_body(size), headers=JPEG)))
-                await asyncio.wait({tasks[-1], asyncio.create_task(begun.wait())}, return_when="FIRST_COMPLETED")
-            release.set()
-            return [response.status_code for response in await asyncio.gather(*tasks)]
-
-    limited = client(max_body_bytes=10)
-    assert asyncio.run(crowd(limited)) == [200, 200, 200, 200, 503]
-    assert limited.post("/invocations", content=b"x" * 10, headers=JPEG).status_code == 200  # there is room again
+    limited, hoarders = client(max_body_bytes=10), [Hoarder(9) for _ in range(5)]
+    with ThreadPoolExecutor(5) as crowd:
+        posted = []
+        for hoarder in hoarders:  # four times ten bytes may be kept
+            posted.append(crowd.submit(limited.post, "/invocations", hoarder))
+            if hoarder is not hoarders[-1]:
+                assert hoarder.begun.wait(SECONDS)
+        assert posted[-1].result(SECONDS).status == 503
+        for hoarder in hoarders:
+            hoarder.release.set()
+    assert [one.result().status for one in posted] == [200, 200, 200, 200, 503]
+    assert limited.post("/invocations", b"x" * 10).status == 200  # there is room again
 
 
 def test_a_much_larger_body_under_way_makes_room_for_a_small_one() -> None:
-    limited, release = client(max_body_bytes=100), asyncio.Event()
-
-    async def hoard(size: int, begun: asyncio.Event) -> AsyncIterator[bytes]:
-        yield b"x" * size
-        begun.set()
-        await release.wait()
-        yield b"x"
-
-    async def crowd() -> tuple[list[int], list[httpx.Response]]:
-        async with limited.connected() as busy:
-            hoarders = []
-            for size in (98, 99, 98, 98):  # of four times a hundred bytes that may be kept
-                begun = asyncio.Event()
-                headers = JPEG | {"content-length": str(size + 1)}
-                hoarders.append(
-                    asyncio.create_task(busy.post("/invocations", content=hoard(size, begun), headers=headers))
-                )
-                await begun.wait()
-            others = []
-            for body in (b"x" * 30, b"x" * 24, chunks(b"x" * 24), b"x" * 80):  # a quarter of 99 is 24
-                others.append((await busy.post("/invocations", content=body, headers=JPEG)).status_code)
-            done, _ = await asyncio.wait(hoarders, timeout=0.1)
-            assert done == {hoarders[1]}  # who keeps most is told at once, not when its body comes to an end
-            release.set()
-            return others, list(await asyncio.gather(*hoarders))
-
-    others, hoarders = asyncio.run(crowd())
+    limited, hoarders = client(max_body_bytes=100), [Hoarder(size) for size in (98, 99, 98, 98)]
+    with ThreadPoolExecutor(4) as crowd:  # of four times a hundred bytes that may be kept
+        posted = []
+        for size, hoarder in zip((99, 100, 99, 99), hoarders, strict=True):
+            headers = (*JPEG, ("content-length", str(size)))
+            posted.append(crowd.submit(limited.post, "/invocations", hoarder, headers))
+            assert hoarder.begun.wait(SECONDS)
+        others = [
+            limited.post("/invocations", body).status
+            for body in (b"x" * 30, b"x" * 24, (b"x" * 24,), b"x" * 80)  # a quarter of 99 is 24
+        ]
+        told = posted[1].result(SECONDS)  # who keeps most is told at once, not when its body comes to an end
+        assert not any(posted[place].done() for place in (0, 2, 3))
+        for hoarder in hoarders:
+            hoarder.release.set()
     assert others == [503, 200, 200, 200]
-    assert [response.status_code for response in hoarders] == [200, 503, 200, 200]
-    assert "too many bytes" in hoarders[1].json()["error"]
-    assert hoarders[1].headers["retry-after"] == "1"
+    assert [one.result().status for one in posted] == [200, 503, 200, 200]
+    assert "too many bytes" in told.json()["error"]
+    assert told.headers["retry-after"] == "1"
     for _ in range(10):  # nothing is counted twice
-        assert limited.post("/invocations", content=b"x" * 100, headers=JPEG).status_code == 200
+        assert limited.post("/invocations", b"x" * 100).status == 200
 
 
 def test_a_body_that_has_made_room_is_not_looked_at_though_its_end_has_come() -> None:
@@ -76,30 +72,19 @@ def test_a_body_that_has_made_room_is_not_looked_at_though_its_end_has_come() ->
         looked_at.append(data)
         return Answer(200, 100, ROWS)
 
-    async def crowd() -> list[int]:
-        async with client(look, max_body_bytes=100).connected() as busy:
-            begun = [asyncio.Event() for _ in range(4)]
-            release = asyncio.Event()
+    limited, hoarders = client(look, max_body_bytes=100), [Hoarder(98) for _ in range(3)]
 
-            async def hoard(number: int) -> AsyncIterator[bytes]:
-                yield b"x" * 99
-                begun[number].set()
-                await release.wait()
-                yield b"y"
+    def overtaken() -> Iterator[bytes]:
+        yield b"y" * 100
+        assert limited.post("/invocations", b"z" * 20).status == 200
+        # and now it ends, before its thread has noticed anything
 
-            async def small() -> AsyncIterator[bytes]:
-                await release.wait()
-                yield b"z" * 10
-
-            contents = [small(), *map(hoard, range(4))]
-            tasks = [
-                asyncio.create_task(busy.post("/invocations", content=content, headers=JPEG)) for content in contents
-            ]
-            await asyncio.gather(*(event.wait() for event in begun))
-            release.set()  # all go on in the same round of the event loop
-            return [response.status_code for response in await asyncio.gather(*tasks)]
-
-    told = asyncio.run(crowd())
-    assert told[0] == 200
-    assert sorted(told[1:]) == [200, 200, 200, 503]
-    assert sorted(looked_at) == sorted([b"z" * 10, *[b"x" * 99 + b"y"] * 3])
+    with ThreadPoolExecutor(3) as crowd:
+        posted = [crowd.submit(limited.post, "/invocations", hoarder) for hoarder in hoarders]
+        assert all(hoarder.begun.wait(SECONDS) for hoarder in hoarders)
+        told = limited.post("/invocations", overtaken())
+        for hoarder in hoarders:
+            hoarder.release.set()
+    assert (told.status, told.json()) == (503, {"error": "too many bytes are waiting: try again"})
+    assert [one.result().status for one in posted] == [200] * 3
+    assert sorted(looked_at) == [b"x" * 99] * 3 + [b"z" * 20]

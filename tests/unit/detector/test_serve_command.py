@@ -22,7 +22,7 @@ pytestmark = pytest.mark.serving
 
 HEAD = "POST /invocations HTTP/1.1\r\nhost: here\r\ncontent-type: image/jpeg\r\n"
 # The real command with a part replaced beforehand; the worker is forked and inherits it
-REPLACING = "import sys; from detector import protocol; {}; from detector.serve import main; sys.exit(main())"
+REPLACING = "import sys; {}; from detector.serve import main; sys.exit(main())"
 
 
 def test_it_answers_both_forms(server: LiveServer) -> None:
@@ -129,7 +129,7 @@ def test_a_worker_whose_supervisor_is_killed_ends_too(model_root: Path) -> None:
 def test_it_runs_as_anybody_with_a_model_it_may_only_read(model_root: Path) -> None:
     # what it imports is read before: an interpreter below /root is nobody else's
     become = (
-        "import detector.worker, detector.served_model, encodings.idna, os; "
+        "import detector.worker, detector.served_model, os; from PIL import Image; Image.preinit(); "
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
     )
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
@@ -251,8 +251,8 @@ def test_a_head_without_end_is_refused(beginning: bytes, server: LiveServer) -> 
 
 def test_clients_that_dawdle_are_let_go(model_root: Path) -> None:
     hasty = (
-        "protocol.DeadlineProtocol.seconds = 0.3; "
-        "from detector.server import DetectionServer as d; d.__init__.__defaults__ = (0.3, '')"
+        "from detector.connection import Connection; Connection.seconds = 0.3; "
+        "from detector.service import DetectionService as d; d.__init__.__defaults__ = (0.3, '')"
     )
     with LiveServer(model_root, ("-c", REPLACING.format(hasty))) as server:
         for beginning in (b"", b"POST /invoc", HEAD.encode()):
@@ -300,7 +300,7 @@ def test_large_pictures_leave_no_memory_behind(model_root: Path) -> None:
 
 
 def test_the_supervisor_is_small(server: LiveServer) -> None:
-    heavy = "import sys, detector.serve; print([m for m in ('numpy', 'PIL', 'uvicorn', 'asyncio') if m in sys.modules])"
+    heavy = "import sys, detector.serve; print([m for m in ('numpy', 'PIL', 'httptools', 'json') if m in sys.modules])"
     done = subprocess.run(
         [SERVE_PYTHON, "-c", heavy],
         env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(("detector_container", "layers/shared"))},
