@@ -40,22 +40,27 @@ class Connection:
         self._request = _NO_REQUEST
         self._is_complete = True  # the request has come to its end
         self._is_answered = True
-        self._lock = threading.Lock()  # of the two that others change or look at
+        self._waits_since: float | None = time.monotonic()
+        self._lock = threading.Lock()  # of these two
+        self._is_idle = True
         self._is_stopping = False
-        self._idle_since: float | None = time.monotonic()
 
     @property
-    def idle_since(self) -> float | None:
-        """Return since when (time.monotonic) no request is under way; None: one is."""
-        return self._idle_since
+    def waits_since(self) -> float | None:
+        """Return since when (time.monotonic) it waits for its client, for a request or a body; None: it does not."""
+        return self._waits_since
 
     def stop(self) -> None:
-        """Take no further request, from another thread: where none is under way, end at once."""
+        """Take no further request (from another thread): where none is under way, end at once."""
         with self._lock:
             self._is_stopping = True
-            if self._idle_since is not None:
-                with contextlib.suppress(OSError):  # it has ended already
-                    self._client.shutdown(socket.SHUT_RD)
+            if self._is_idle:
+                self.read_no_further()
+
+    def read_no_further(self) -> None:
+        """Take what the client has sent for all it sends (from another thread): what is complete is answered."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._client.shutdown(socket.SHUT_RD)
 
     def serve(self) -> None:
         """Answer until the end."""
@@ -83,7 +88,7 @@ class Connection:
 
     def _begin(self, seconds: float) -> bool:
         """Wait for the next request's head; False: there will be none."""
-        self._request, self._is_answered = _NO_REQUEST, False
+        self._request, self._is_answered, self._waits_since = _NO_REQUEST, False, time.monotonic()
         deadline = time.monotonic() + (self.seconds if self._parser.has_begun else seconds)
         while not self._parser.events:
             has_begun = self._parser.has_begun
@@ -93,7 +98,8 @@ class Connection:
         with self._lock:
             if self._is_stopping:
                 return False
-            self._idle_since = None
+            self._is_idle = False
+        self._waits_since = time.monotonic()
         event = self._parser.events.popleft()
         if isinstance(event, MalformedError):
             raise event
@@ -104,7 +110,7 @@ class Connection:
     def _rest(self) -> bool:
         """Be idle from now on; False: no further request is taken."""
         with self._lock:
-            self._idle_since = time.monotonic()
+            self._is_idle = True
             return not self._is_stopping
 
     def _response(self) -> Response:
@@ -134,7 +140,8 @@ class Connection:
                     raise event
                 if isinstance(event, bytes):
                     yield event
-                self._is_complete = isinstance(event, End)
+                elif isinstance(event, End):
+                    self._is_complete, self._waits_since = True, None
 
     def _receive(self, deadline: float, pause: float | None = None) -> bool:
         """Read on; False: nothing has come within a pause. Raise TimeoutError at the deadline, GoneError at the end."""
@@ -159,9 +166,7 @@ class Connection:
         try:
             self._client.settimeout(self.seconds)
             self._client.sendall(data)
-        except TimeoutError:
-            raise
-        except OSError as error:
+        except OSError as error:  # or nobody who takes it
             raise GoneError from error
 
     def _linger(self) -> None:

@@ -72,11 +72,11 @@ class HttpServer:
             time.sleep(_RETRY_SECONDS)
 
     def _make_room(self) -> bool:
-        """End the connection that has been idle longest; False: none is."""
-        idle = [(since, connection) for connection in self._connections if (since := connection.idle_since) is not None]
-        if idle:
-            min(idle, key=lambda one: one[0])[1].stop()
-        return bool(idle)
+        """End the connection that has waited for its client longest; False: none does."""
+        waiting = [(since, one) for one in self._connections if (since := one.waits_since) is not None]
+        if waiting:
+            min(waiting, key=lambda pair: pair[0])[1].read_no_further()
+        return bool(waiting)
 
     def _serve_one(self, connection: Connection) -> None:
         try:

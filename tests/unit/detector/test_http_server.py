@@ -102,25 +102,43 @@ def test_an_application_that_fails_is_a_500_and_the_connection_stays() -> None:
             assert body(answered(client)) == b'{"error": "the server failed"}'
 
 
-def test_where_there_are_too_many_the_one_that_is_idle_longest_ends() -> None:
+def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
     begun, release = threading.Semaphore(0), threading.Event()
 
-    def slow(_request: Request, _receive: Receive) -> Response:
+    def slow(_request: Request, receive: Receive) -> Response:
+        word = b"".join(receive(SECONDS))
         begun.release()
         assert release.wait(SECONDS)
-        return Response(body=b"hello")
+        return Response(body=word)
 
-    with serving(slow, most=2) as (connect, _), connect() as first, connect() as second:
-        first.sendall(GET)
-        assert begun.acquire(timeout=SECONDS)
-        with connect() as third:
-            assert received(second) == b""  # it has asked for nothing yet, and the first is under way
-            third.sendall(GET)
-            assert begun.acquire(timeout=SECONDS)
-            with connect() as fourth:
-                assert received(fourth) == b""  # nobody is idle
+    posted = b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello"
+    with serving(slow, most=3) as (connect, _), connect() as first, connect() as second, connect() as third:
+        first.sendall(posted)
+        assert begun.acquire(timeout=SECONDS)  # and the others have asked for nothing yet
+        third.sendall(posted[:-1])
+        with connect() as fourth, connect() as fifth:
+            assert received(second) == b""
+            assert received(third) == b""  # it has not sent all
+            for client in (fourth, fifth):
+                client.sendall(posted)
+                assert begun.acquire(timeout=SECONDS)
+            with connect() as sixth:
+                assert received(sixth) == b""  # the server lets all the others wait, not they it
             release.set()
-            assert body(answered(first)) == body(answered(third)) == b"hello"
+            assert body(answered(first)) == body(answered(fourth)) == body(answered(fifth)) == b"hello"
+
+
+def test_who_waits_anew_is_not_the_one_that_waits_longest() -> None:
+    with serving(hello, most=2) as (connect, _), connect() as first, connect() as second:
+        for client in (second, first):
+            client.sendall(GET)
+            answered(client)
+        with connect() as third:
+            assert received(second) == b""
+            third.sendall(GET)
+            assert body(answered(third)) == b"hello"
+            first.sendall(GET)
+            assert body(answered(first)) == b"hello"
 
 
 def test_told_to_stop_it_answers_what_is_under_way() -> None:
