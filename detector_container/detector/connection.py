@@ -47,20 +47,22 @@ class Connection:
 
     @property
     def waits_since(self) -> float | None:
-        """Return since when (time.monotonic) it waits for its client, for a request or a body; None: it does not."""
-        return self._waits_since
+        """Return since when (time.monotonic) it waits for its client, for a request or a body.
 
-    def stop(self) -> None:
-        """Take no further request (from another thread): where none is under way, end at once."""
+        None: it does not, or has been told to stop.
+        """
+        return None if self._is_stopping else self._waits_since
+
+    def stop(self, patient: bool) -> None:
+        """Take no further request (from another thread); one whose head has come is answered.
+
+        Not `patient`: where its body has come as well.
+        """
         with self._lock:
             self._is_stopping = True
-            if self._is_idle:
-                self.read_no_further()
-
-    def read_no_further(self) -> None:
-        """Take what the client has sent for all it sends (from another thread): what is complete is answered."""
-        with contextlib.suppress(OSError):  # it has ended already
-            self._client.shutdown(socket.SHUT_RD)
+            if self._is_idle or not patient:
+                with contextlib.suppress(OSError):  # it has ended already
+                    self._client.shutdown(socket.SHUT_RD)
 
     def serve(self) -> None:
         """Answer until the end."""
@@ -88,7 +90,7 @@ class Connection:
 
     def _begin(self, seconds: float) -> bool:
         """Wait for the next request's head; False: there will be none."""
-        self._request, self._is_answered, self._waits_since = _NO_REQUEST, False, time.monotonic()
+        self._request, self._is_answered = _NO_REQUEST, False
         deadline = time.monotonic() + (self.seconds if self._parser.has_begun else seconds)
         while not self._parser.events:
             has_begun = self._parser.has_begun
@@ -109,6 +111,7 @@ class Connection:
 
     def _rest(self) -> bool:
         """Be idle from now on; False: no further request is taken."""
+        self._waits_since = time.monotonic()
         with self._lock:
             self._is_idle = True
             return not self._is_stopping
@@ -128,6 +131,7 @@ class Connection:
         if waits and self._request.version != "1.0":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         yield from self._body(seconds)
+        self._waits_since = None
 
     def _body(self, seconds: float) -> Iterator[bytes]:
         deadline = time.monotonic() + seconds
@@ -140,8 +144,7 @@ class Connection:
                     raise event
                 if isinstance(event, bytes):
                     yield event
-                elif isinstance(event, End):
-                    self._is_complete, self._waits_since = True, None
+                self._is_complete = isinstance(event, End)
 
     def _receive(self, deadline: float, pause: float | None = None) -> bool:
         """Read on; False: nothing has come within a pause. Raise TimeoutError at the deadline, GoneError at the end."""

@@ -75,7 +75,7 @@ class HttpServer:
         """End the connection that has waited for its client longest; False: none does."""
         waiting = [(since, one) for one in self._connections if (since := one.waits_since) is not None]
         if waiting:
-            min(waiting, key=lambda pair: pair[0])[1].read_no_further()
+            min(waiting, key=lambda pair: pair[0])[1].stop(patient=False)
         return bool(waiting)
 
     def _serve_one(self, connection: Connection) -> None:
@@ -94,5 +94,5 @@ class HttpServer:
     def _drain(self) -> None:
         with self._changed:
             for connection in self._connections:
-                connection.stop()
+                connection.stop(patient=True)
             self._changed.wait_for(lambda: not self._connections, _DRAIN_SECONDS)

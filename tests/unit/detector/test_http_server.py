@@ -45,6 +45,15 @@ def serving(application: Application, most: int = 512) -> Iterator[tuple[Connect
     assert not [thread for thread in threading.enumerate() if thread.name == "connection"]
 
 
+def accepted(connections: int) -> bool:
+    """Wait until so many are served."""
+    deadline = time.monotonic() + SECONDS
+    while sum(thread.name == "connection" for thread in threading.enumerate()) != connections:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return True
+
+
 def body(answer: bytes) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
@@ -103,9 +112,10 @@ def test_an_application_that_fails_is_a_500_and_the_connection_stays() -> None:
 
 
 def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
-    begun, release = threading.Semaphore(0), threading.Event()
+    asked, begun, release = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
 
     def slow(_request: Request, receive: Receive) -> Response:
+        asked.release()
         word = b"".join(receive(SECONDS))
         begun.release()
         assert release.wait(SECONDS)
@@ -113,9 +123,11 @@ def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
 
     posted = b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello"
     with serving(slow, most=3) as (connect, _), connect() as first, connect() as second, connect() as third:
+        assert accepted(3)
         first.sendall(posted)
         assert begun.acquire(timeout=SECONDS)  # and the others have asked for nothing yet
         third.sendall(posted[:-1])
+        assert all(asked.acquire(timeout=SECONDS) for _ in range(2))
         with connect() as fourth, connect() as fifth:
             assert received(second) == b""
             assert received(third) == b""  # it has not sent all
@@ -128,17 +140,16 @@ def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
             assert body(answered(first)) == body(answered(fourth)) == body(answered(fifth)) == b"hello"
 
 
-def test_who_waits_anew_is_not_the_one_that_waits_longest() -> None:
+def test_who_has_just_been_answered_does_not_let_wait_longest() -> None:
     with serving(hello, most=2) as (connect, _), connect() as first, connect() as second:
-        for client in (second, first):
-            client.sendall(GET)
-            answered(client)
+        assert accepted(2)
+        first.sendall(GET)
+        answered(first)
         with connect() as third:
             assert received(second) == b""
-            third.sendall(GET)
-            assert body(answered(third)) == b"hello"
-            first.sendall(GET)
-            assert body(answered(first)) == b"hello"
+            for client in (third, first):
+                client.sendall(GET)
+                assert body(answered(client)) == b"hello"
 
 
 def test_told_to_stop_it_answers_what_is_under_way() -> None:
@@ -173,7 +184,4 @@ def test_an_answer_that_is_not_taken_is_given_up(monkeypatch: pytest.MonkeyPatch
 
     with serving(much) as (connect, _), connect() as client:
         client.sendall(GET)
-        began = time.monotonic()
-        while any(thread.name == "connection" for thread in threading.enumerate()):
-            assert time.monotonic() - began < SECONDS
-            time.sleep(0.02)
+        assert accepted(0)
