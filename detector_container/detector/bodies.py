@@ -13,22 +13,35 @@ class Body:
     """What has come of a request's body."""
 
     def __init__(self, announced: int = 0) -> None:
-        self.data = bytearray()
+        self.length = 0  # of what has come, in bytes
         self.has_made_room = False  # for another: nothing is left of it, and its request is to be refused
+        self._data = bytearray()
         self._announced = announced  # bytes, where the client says
+
+    def add(self, chunk: bytes) -> None:
+        """Add what has come next."""
+        self._data += chunk
+        self.length += len(chunk)
 
     def size(self) -> int:
         """Return how many bytes it will have, as far as is known."""
-        return max(self._announced, len(self.data))
+        return max(self._announced, self.length)
 
     def make_room(self) -> None:
         """Forget what has come: its time is over."""
-        self.data.clear()
+        self._data.clear()
+        self.length = 0
         self.has_made_room = True
+
+    def take(self) -> bytes:
+        """Return what has come, and keep nothing of it but its length."""
+        data = bytes(self._data)
+        self._data.clear()
+        return data
 
 
 class Bodies:
-    """All bodies that many threads read: together no more bytes than there is room for, and one packet."""
+    """All bodies that many threads read: together no more bytes than there is room for, and a packet each."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -46,11 +59,11 @@ class Bodies:
         with self._lock:
             if body.has_made_room:
                 return False
-            body.data += chunk
+            body.add(chunk)
             self._bytes += len(chunk)
             while self._bytes > self._room:
-                largest = max(self._coming, key=lambda other: len(other.data))
-                if len(largest.data) < _TIMES * body.size():
+                largest = max(self._coming, key=lambda other: other.length)
+                if largest.length < _TIMES * body.size():
                     return False
                 self._forget(largest)
                 largest.make_room()
@@ -69,4 +82,4 @@ class Bodies:
 
     def _forget(self, body: Body) -> None:
         self._coming.discard(body)
-        self._bytes -= len(body.data)
+        self._bytes -= body.length

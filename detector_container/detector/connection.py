@@ -18,9 +18,9 @@ from detector.request_parser import End, MalformedError, RequestParser
 LOG = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75.0  # longer than a proxy's usual 60: it, not the server, is to close what it may use again
-_LINGER_SECONDS = 2.0
+_LAST_SECONDS = 1.0  # for the client to end its side, when the server ends
 _PAUSE_SECONDS = 0.25  # after which who waits for a body may look at other things
-_PACKET = 1 << 18  # bytes
+_PACKET = 1 << 16  # bytes
 _NO_REQUEST = Request("", "", {})
 
 
@@ -47,22 +47,28 @@ class Connection:
 
     @property
     def waits_since(self) -> float | None:
-        """Return since when (time.monotonic) it waits for its client, for a request or a body.
+        """Return since when (time.monotonic) it waits for its client to send, or to take an answer.
 
         None: it does not, or has been told to stop.
         """
         return None if self._is_stopping else self._waits_since
 
-    def stop(self, patient: bool) -> None:
-        """Take no further request (from another thread); one whose head has come is answered.
-
-        Not `patient`: where its body has come as well.
-        """
+    def stop(self) -> None:
+        """Take no further request (from another thread): where none is under way, end at once."""
         with self._lock:
             self._is_stopping = True
-            if self._is_idle or not patient:
-                with contextlib.suppress(OSError):  # it has ended already
-                    self._client.shutdown(socket.SHUT_RD)
+            if self._is_idle:
+                self._shut(socket.SHUT_RD)
+
+    def end(self) -> None:
+        """Neither read nor write any more (from another thread)."""
+        with self._lock:
+            self._is_stopping = True
+            self._shut(socket.SHUT_RDWR)
+
+    def _shut(self, how: int) -> None:
+        with contextlib.suppress(OSError):  # the client has gone away
+            self._client.shutdown(how)
 
     def serve(self) -> None:
         """Answer until the end."""
@@ -81,7 +87,7 @@ class Connection:
             keep_alive = self._request.keep_alive and not self._is_stopping
             self._send(response.encoded(self._request, keep_alive))
             self._is_answered = True
-            if not keep_alive or not self._rest():
+            if not self._rest() or not keep_alive:
                 return
             if not self._is_complete:
                 for _ in self._body(self.seconds):  # nobody wants it; a client may look for an answer only behind it
@@ -111,7 +117,6 @@ class Connection:
 
     def _rest(self) -> bool:
         """Be idle from now on; False: no further request is taken."""
-        self._waits_since = time.monotonic()
         with self._lock:
             self._is_idle = True
             return not self._is_stopping
@@ -166,6 +171,7 @@ class Connection:
         return True
 
     def _send(self, data: bytes) -> None:
+        self._waits_since = time.monotonic()
         try:
             self._client.settimeout(self.seconds)
             self._client.sendall(data)
@@ -174,12 +180,8 @@ class Connection:
 
     def _linger(self) -> None:
         """End this side and wait for the other: who still sends would lose the answer if all was closed at once."""
-        deadline = time.monotonic() + _LINGER_SECONDS
-        try:
-            self._client.shutdown(socket.SHUT_WR)
-            while (left := deadline - time.monotonic()) > 0:
-                self._client.settimeout(left)
-                if not self._client.recv(_PACKET):
-                    return
-        except OSError as error:  # a time that is over among them
-            raise GoneError from error
+        deadline = time.monotonic() + (_LAST_SECONDS if self._is_stopping else self.seconds)
+        self._shut(socket.SHUT_WR)
+        while True:
+            self._parser.events.clear()
+            self._receive(deadline)

@@ -10,15 +10,16 @@ import selectors
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from detector.connection import Connection
 from detector.messages import Application
 
 LOG = logging.getLogger(__name__)
 
-_CONNECTIONS = 512  # a thread takes some tens of kilobytes
+_CONNECTIONS = 512  # a thread takes some tens of kilobytes of memory, and 8 MB of addresses
 _DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM
-_RETRY_SECONDS = 0.1  # where the process has no descriptor or thread left
+_RETRY_SECONDS = 0.1  # where there is no descriptor or thread left
 
 
 class HttpServer:
@@ -29,8 +30,14 @@ class HttpServer:
         self._application = application
         self._most = most
         self._connections: set[Connection] = set()
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix="connection")
         self._changed = threading.Condition()  # of the connections
         self._stopped, self._stopping = socket.socketpair()
+
+    @property
+    def connections(self) -> int:
+        """Return how many there are."""
+        return len(self._connections)
 
     def stop(self) -> None:
         """Take no new connections and end; from any thread, or a signal's handler."""
@@ -54,29 +61,37 @@ class HttpServer:
         except (BlockingIOError, ConnectionError):  # it has gone away meanwhile
             return
         except OSError as error:
-            LOG.warning("cannot accept a connection: %s", error.strerror)
-            time.sleep(_RETRY_SECONDS)
+            self._relieve(error)
+            return
+        if not self._has_room():
+            client.close()
             return
         connection = Connection(client, self._application)
         with self._changed:
-            if len(self._connections) >= self._most and not self._make_room():
-                client.close()
-                return
             self._connections.add(connection)
         try:
-            threading.Thread(target=self._serve_one, args=(connection,), name="connection", daemon=True).start()
-        except RuntimeError as error:
-            LOG.warning("cannot serve a connection: %s", error)
-            client.close()
-            self._forget(connection)
-            time.sleep(_RETRY_SECONDS)
+            self._threads.submit(self._serve_one, connection)
+        except RuntimeError as error:  # there is no other thread: one that has ended its connection will take it
+            self._relieve(error)
 
-    def _make_room(self) -> bool:
-        """End the connection that has waited for its client longest; False: none does."""
+    def _has_room(self) -> bool:
+        """Make room for another connection, in the place of that which has waited for its client longest."""
+        with self._changed:
+            if len(self._connections) < self._most:
+                return True
+            self._end_one()
+            return self._changed.wait_for(lambda: len(self._connections) < self._most, _RETRY_SECONDS)
+
+    def _end_one(self) -> None:
         waiting = [(since, one) for one in self._connections if (since := one.waits_since) is not None]
         if waiting:
-            min(waiting, key=lambda pair: pair[0])[1].stop(patient=False)
-        return bool(waiting)
+            min(waiting, key=lambda pair: pair[0])[1].end()
+
+    def _relieve(self, error: Exception) -> None:
+        LOG.warning("there is no room for another connection (%s): one is ended", error)
+        with self._changed:
+            self._end_one()
+        time.sleep(_RETRY_SECONDS)
 
     def _serve_one(self, connection: Connection) -> None:
         try:
@@ -84,15 +99,13 @@ class HttpServer:
         except Exception:
             LOG.exception("a connection failed")
         finally:
-            self._forget(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        with self._changed:
-            self._connections.discard(connection)
-            self._changed.notify_all()
+            with self._changed:
+                self._connections.discard(connection)
+                self._changed.notify_all()
 
     def _drain(self) -> None:
         with self._changed:
             for connection in self._connections:
-                connection.stop(patient=True)
+                connection.stop()
             self._changed.wait_for(lambda: not self._connections, _DRAIN_SECONDS)
+        self._threads.shutdown(wait=False)

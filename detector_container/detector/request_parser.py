@@ -1,7 +1,8 @@
 """Requests out of the bytes of a connection: HTTP/1.1 as llhttp reads it, within a limit to all but the bodies.
 
-llhttp keeps a header until it has ended, however long it is. Whoever offers another protocol (`Upgrade: h2c`, as curl
-and Java's client do) is answered in this one: RFC 9110, 7.8.
+llhttp keeps a header until it has ended, however long it is, and skips what chunks and trailers add to a body, however
+much. Whoever offers another protocol (`Upgrade: h2c`, as curl and Java's client do) is answered in this one: RFC 9110,
+7.8.
 """
 
 import urllib.parse
@@ -11,8 +12,10 @@ import httptools
 
 from detector.messages import Request
 
-# Bytes of a request besides its body, after the packet it begins in: head, chunks' lengths, trailers.
+# Bytes of a request besides its body, after the packet it begins in, and one more for so many of the body: a long one
+# may come in many chunks.
 MOST_BESIDES = 1 << 16
+_BODY_FOR_ONE_MORE = 8
 
 
 class MalformedError(Exception):
@@ -33,9 +36,12 @@ class RequestParser:
         self.events: deque[Event] = deque()
         self._llhttp = self._new_llhttp()
         self._has_begun = False  # a request, and it has not ended
+        self._has_head = False  # it
         self._is_offered_another = False  # protocol, by the head that has just ended
         self._is_broken = False
+        self._began_here = False  # in what is being read now
         self._besides = 0
+        self._length = 0  # of its body
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
 
@@ -48,13 +54,16 @@ class RequestParser:
         """Read on."""
         if self._is_broken:
             return
+        self._began_here = False
         self._besides += len(data) if self._has_begun else 0
         try:
             self._parse(data)
         except httptools.HttpParserError:
             self._break("Invalid HTTP request received.")
-        if self._besides > MOST_BESIDES:
-            self._break("The request's head is too large.")
+        if self._has_begun and self._besides > MOST_BESIDES + self._length // _BODY_FOR_ONE_MORE:
+            self._break(
+                "The request has too much besides its body." if self._has_head else "The request's head is too large."
+            )
 
     def _break(self, sentence: str) -> None:
         if not self._is_broken:
@@ -90,7 +99,9 @@ class RequestParser:
     # What llhttp calls
 
     def on_message_begin(self) -> None:
-        self._has_begun, self._besides = True, 0
+        self._has_begun = self._began_here = True
+        self._has_head = False
+        self._besides = self._length = 0
         self._url, self._headers = b"", []
 
     def on_url(self, part: bytes) -> None:
@@ -102,12 +113,14 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         self._is_offered_another = self._llhttp.should_upgrade()
         if not self._is_offered_another:
+            self._has_head = True
             self.events.append(self._request())
         elif self._llhttp.get_method() == b"CONNECT":  # which is no offer: what follows would be another protocol
             raise ValueError("this is no proxy")
 
     def on_body(self, body: bytes) -> None:
-        self._besides -= len(body)
+        self._length += len(body)
+        self._besides -= 0 if self._began_here else len(body)
         self.events.append(body)
 
     def on_message_complete(self) -> None:
@@ -120,7 +133,7 @@ class RequestParser:
         for name, value in self._headers:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        path = httptools.parse_url(self._url).path.decode("ascii")
+        path = (httptools.parse_url(self._url).path or b"/").decode("ascii")
         return Request(
             method=self._llhttp.get_method().decode("ascii"),
             path=urllib.parse.unquote(path),

@@ -60,8 +60,7 @@ def _whole_number(env: Mapping[str, str], name: str, default: int, most: int) ->
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    # Connections inherit it. Without, an answer's second packet waits 40 ms for the client to acknowledge its first;
-    # asyncio sets it only on sockets that were made with the protocol's number, which these are not.
+    # Connections inherit it. Without, an answer's second packet waits 40 ms for the client to acknowledge its first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -75,6 +75,8 @@ class DetectionService:
             return give(request, receive)
         except RefusedError as refusal:
             return refusal.response()
+        except MemoryError:
+            return Response.refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the picture does not fit into memory")
 
     def take(self, model: Model) -> None:
         """Answer with this model from now on; an inference of it has passed."""
@@ -116,7 +118,7 @@ class DetectionService:
         body = Body(self._announced(request))
         try:
             self._read(body, receive)
-            answer = self._detect(bytes(body.data), wants_annotation(request.headers.get("accept", "")))
+            answer = self._detect(body, wants_annotation(request.headers.get("accept", "")))
         finally:
             self._bodies.forget(body)
         return Response.json(answer, self._headers)
@@ -138,7 +140,7 @@ class DetectionService:
         self._bodies.begin(body)
         try:
             for chunk in receive(self._body_seconds):
-                if len(body.data) + len(chunk) > self._max_body_bytes:  # a chunked request announces no length
+                if body.length + len(chunk) > self._max_body_bytes:  # a chunked request announces no length
                     raise self._too_large()
                 if not self._bodies.keep(body, chunk):
                     raise _no_room()
@@ -147,23 +149,23 @@ class DetectionService:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from error
         if not self._bodies.complete(body):
             raise _no_room()
-        if not body.data:
+        if not body.length:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has no body: send the picture's bytes")
 
     def _too_large(self) -> RefusedError:
         sentence = f"the picture is larger than {self._max_body_bytes:,} bytes"
         return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
-    def _detect(self, body: bytes, pixels: bool) -> bytes:
+    def _detect(self, body: Body, pixels: bool) -> bytes:
         with self._turn():
             try:
-                return self._document(body, pixels)
-            except (PictureTooLargeError, MemoryError) as error:
-                raise RefusedError(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error) or "the picture does not fit into memory"
-                ) from error
+                return self._document(body.take(), pixels)  # copied but now: those that wait are kept once
+            except PictureTooLargeError as error:
+                raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
             except InvalidInputError as error:
                 raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
+            except MemoryError:
+                raise
             except Exception as error:
                 LOG.exception("inference failed")
                 self._proven = False
@@ -188,10 +190,10 @@ class DetectionService:
             with self._admission:
                 self._admitted -= 1
 
-    def _document(self, body: bytes, pixels: bool) -> bytes:
+    def _document(self, data: bytes, pixels: bool) -> bytes:
         """Return the answer's JSON."""
         assert self._model is not None  # noqa: S101 - checked on admission
-        answer = self._model.detect(body)
+        answer = self._model.detect(data)
         if not np.isfinite(answer.rows).all():
             raise ValueError("the answer has numbers that JSON doesn't know")
         return orjson.dumps(answer.annotation() if pixels else answer.prediction())

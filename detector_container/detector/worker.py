@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from detector.artifacts import DESCRIPTION
 from detector.http_server import HttpServer
@@ -52,14 +53,19 @@ class _Worker:
         self._options = options
         self._detecting = DetectionService(options.workers, options.max_body_bytes, run_id=options.run_id)
         self._http = HttpServer(listener, self._detecting.answer)
+        self._is_ending = False
         self._exit_code = 0
 
     def serve(self, channel: socket.socket) -> int:
-        signal.signal(signal.SIGTERM, lambda *_: self._http.stop())
+        signal.signal(signal.SIGTERM, self._told_to_stop)
         threading.Thread(target=self._load, args=(channel,), daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
         self._http.serve(ending=channel)  # which can be read when the supervisor is gone
         return self._exit_code
+
+    def _told_to_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        self._is_ending = True
+        self._http.stop()
 
     def _load(self, channel: socket.socket) -> None:
         folder = self._options.folder
@@ -78,11 +84,11 @@ class _Worker:
         """End the process when a picture keeps a thread busy for too long.
 
         Nobody waits for its answer any more, and a thread in a decoder cannot be stopped: a few of them would leave
-        none. The supervisor starts another process.
+        none. The supervisor starts another process. At the end nothing waits for such a thread for long.
         """
         while True:
             time.sleep(min(1.0, self._options.timeout / 4))
-            if self._detecting.longest_running() > self._options.timeout:
+            if not self._is_ending and self._detecting.longest_running() > self._options.timeout:
                 LOG.error("a picture takes longer than %g s: this process ends", self._options.timeout)
                 os.abort()
 

@@ -42,16 +42,15 @@ def serving(application: Application, most: int = 512) -> Iterator[tuple[Connect
         server.stop()
         thread.join(SECONDS)
     assert not thread.is_alive()
-    assert not [thread for thread in threading.enumerate() if thread.name == "connection"]
+    assert server.connections == 0
 
 
-def accepted(connections: int) -> bool:
-    """Wait until so many are served."""
+def until(connections: int, server: HttpServer) -> None:
+    """Wait until there are so many."""
     deadline = time.monotonic() + SECONDS
-    while sum(thread.name == "connection" for thread in threading.enumerate()) != connections:
+    while server.connections != connections:
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    return True
 
 
 def body(answer: bytes) -> bytes:
@@ -122,8 +121,8 @@ def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
         return Response(body=word)
 
     posted = b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello"
-    with serving(slow, most=3) as (connect, _), connect() as first, connect() as second, connect() as third:
-        assert accepted(3)
+    with serving(slow, most=3) as (connect, server), connect() as first, connect() as second, connect() as third:
+        until(3, server)
         first.sendall(posted)
         assert begun.acquire(timeout=SECONDS)  # and the others have asked for nothing yet
         third.sendall(posted[:-1])
@@ -141,8 +140,8 @@ def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
 
 
 def test_who_has_just_been_answered_does_not_let_wait_longest() -> None:
-    with serving(hello, most=2) as (connect, _), connect() as first, connect() as second:
-        assert accepted(2)
+    with serving(hello, most=2) as (connect, server), connect() as first, connect() as second:
+        until(2, server)
         first.sendall(GET)
         answered(first)
         with connect() as third:
@@ -182,6 +181,6 @@ def test_an_answer_that_is_not_taken_is_given_up(monkeypatch: pytest.MonkeyPatch
     def much(_request: Request, _receive: Receive) -> Response:
         return Response(body=bytes(20 << 20))
 
-    with serving(much) as (connect, _), connect() as client:
+    with serving(much) as (connect, server), connect() as client:
         client.sendall(GET)
-        assert accepted(0)
+        until(0, server)

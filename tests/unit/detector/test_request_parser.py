@@ -19,17 +19,21 @@ OFFER = b"GET /ping HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 
 def read(*parts: bytes) -> list[object]:
     """Return the events with whole bodies, ends as None and errors as their sentences."""
-    parser, events = RequestParser(), []
+    parser, events, body = RequestParser(), [], bytearray()
     for part in parts:
         parser.feed(part)
     for event in parser.events:
-        if isinstance(event, bytes) and isinstance(events[-1], bytes):
-            events[-1] += event
-        elif isinstance(event, MalformedError):
+        if isinstance(event, bytes):
+            body += event
+            continue
+        if body:
+            events.append(bytes(body))
+            body.clear()
+        if isinstance(event, MalformedError):
             events.append(str(event))
         else:
             events.append(None if isinstance(event, End) else event)
-    return events
+    return [*events, bytes(body)] if body else events
 
 
 def test_a_request_is_a_head_a_body_and_an_end() -> None:
@@ -54,6 +58,7 @@ def test_the_lines_of_one_header_are_a_list() -> None:
     [
         (b"/a%20b%2f?x=1#y", "/a b/"),
         (b"http://here/ping", "/ping"),
+        (b"http://here", "/"),
         (b"//here/ping", "//here/ping"),
         (b"*", "*"),
         (b"/%ff%", "/\ufffd%"),
@@ -113,10 +118,16 @@ def test_all_but_the_body_is_limited() -> None:
     assert len(read(b"GET / HTTP/1.1\r\n", *[line] * few, b"\r\n")) == 2
     assert read(b"GET / HTTP/1.1\r\n", *[line] * many) == ["The request's head is too large."]
     assert read(b"GET /", *[b"x" * 1000] * many) == ["The request's head is too large."]
+    too_much = "The request has too much besides its body."
     trailers = read(CHUNKED[:-2], *[line] * many)
-    assert trailers[-1] == "The request's head is too large."
-    tiny_chunks = read(CHUNKED.partition(b"3\r\n")[0], *[b"1\r\nx\r\n"] * (MOST_BESIDES // 4))
-    assert tiny_chunks[-1] == "The request's head is too large."
+    assert trailers[-1] == too_much
+    beginning = CHUNKED.partition(b"3\r\n")[0]
+    assert read(beginning, *[b"1\r\nx\r\n"] * (MOST_BESIDES // 4))[-1] == too_much
+    assert read(beginning, b"1\r\nx\r\n" * (MOST_BESIDES // 4) + b"0\r\n\r\n", PING)[-1] is None  # all in one packet
+    small_chunks = [b"400\r\n%b\r\n" % bytes(1024)] * (32 << 10)  # of a picture of 32 MiB
+    assert [len(event) for event in read(beginning, *small_chunks) if isinstance(event, bytes)] == [32 << 20]
+    at_once = read(CHUNKED[:-2] + b"x", *[line] * many)  # what comes with the head is no credit for what follows
+    assert at_once[-1] == too_much
     length = 10 * MOST_BESIDES
     body = read(b"GET / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % length, *[bytes(MOST_BESIDES)] * 10)
     assert body[1:] == [bytes(length), None]
