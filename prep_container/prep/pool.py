@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from operator import length_hint
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
@@ -103,6 +104,7 @@ class _Queue:
     """The tasks to come: those left behind by a lost worker, then the caller's, fetched as they are handed out.
 
     The first batches are of one task each, so that every worker has work at once and few tasks are shared out evenly.
+    So are the last ones, where the tasks can tell how many there are: the workers finish together.
     """
 
     coming: Iterator[DecodeTask]
@@ -113,7 +115,8 @@ class _Queue:
 
     def any_left(self) -> bool:
         if not self.ready:
-            size = min(LARGEST_BATCH, 1 + self.fetched // (4 * self.workers))
+            fewer = min(self.fetched, length_hint(self.coming, self.fetched))
+            size = min(LARGEST_BATCH, 1 + fewer // (2 * self.workers))
             if batch := tuple(islice(self.coming, size)):
                 self.ready.append(batch)
                 self.fetched += len(batch)
