@@ -30,11 +30,12 @@ DECODING = """
 from operator import attrgetter
 from pathlib import Path
 from prep.decoding import DecodeTask
-from prep.pool import decode_all
+from prep.pool import Crew
 
 def decoded():
     given = [DecodeTask(number, Path("unused"), 100, Path("unused")) for number in range(20)]
-    assert sorted(found for _, found in decode_all(given, 2, decode_one=attrgetter("number"))) == list(range(20))
+    with Crew(2, decode_one=attrgetter("number")) as crew:
+        assert sorted(found for _, found in crew.decode_all(given)) == list(range(20))
 """
 
 LOSING_THE_SERVER = """
