@@ -54,8 +54,8 @@ def identity(width: int, height: int, strips: Iterable[Pixels | Luma], rows_apar
         rows = strip[-top % rows_apart :: rows_apart]
         for first in range(0, rows.shape[0], STRIP_ROWS):  # a copy, which is never large
             hashed.update(np.ascontiguousarray(rows[first : first + STRIP_ROWS]).data)
-        within = sampled[(sampled >= top) & (sampled < top + strip.shape[0])] - top
-        samples.append(strip[within[:, None], columns].tobytes())
+        within = [row - top for row in sampled if top <= row < top + strip.shape[0]]
+        samples.append(strip[within][:, columns].tobytes())
         top += strip.shape[0]
     return Identity(hashed.hexdigest(), b"".join(samples), in_colour)
 
@@ -74,9 +74,9 @@ def is_flat_drawing(luma: Luma) -> bool:
     return 2 * int(np.count_nonzero(flat)) >= len(blocks)
 
 
-def _places(length: int) -> NDArray[np.intp]:
+def _places(length: int) -> list[int]:
     """The middles of equal parts of a side; the same ones several times where it has fewer pixels."""
-    return np.arange(1, 2 * _SAMPLES, 2) * length // (2 * _SAMPLES)
+    return [middle * length // (2 * _SAMPLES) for middle in range(1, 2 * _SAMPLES, 2)]
 
 
 def sampled_alike(pixels: bytes, lumas: NDArray[np.uint8]) -> NDArray[np.intp]:

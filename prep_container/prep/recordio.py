@@ -20,7 +20,7 @@ from dropspot.recordio import MAGIC_WORD, FramingError, around, frame, read_payl
 
 _HEADER = struct.Struct("<IfQQ")
 _HEAD_BYTES, _PADDING_BYTES = 8, 3  # of a record that has nothing to be cut out: what is before it, and at most behind
-_MEMORY = 1 << 20
+_MEMORY = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
