@@ -142,7 +142,7 @@ class _Queue:
 class Crew:
     """Decoding processes, started for the first tasks, kept for those that come later, and ended with the context.
 
-    It takes milliseconds to end them, as many as a quarter of a small data set's pictures to be written: that can wait.
+    To end them takes milliseconds, which a small data set would notice: that can wait until everything is written.
     """
 
     def __init__(self, size: int, *, decode_one: Decode = decode, timeout_seconds: float = TIMEOUT_SECONDS) -> None:

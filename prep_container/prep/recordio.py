@@ -47,8 +47,8 @@ def unpack(payload: bytes) -> DetectionRecord:
 class RecordWriter:
     """Writes `<name>.rec` and its index `<name>.idx` (lines of key, tab, byte offset).
 
-    Records are put together in one piece of memory and written when it is full. For pictures of 100 KB that takes half
-    the time of writing each: files are read to where they belong, and the system fills a file in larger pages.
+    Records are put together in one piece of memory and written when it is full. For pictures of 100 KB that takes two
+    thirds of the time: files are read to where they belong, and the system fills a file in larger pages.
     """
 
     def __init__(self, rec: Path, idx: Path) -> None:
