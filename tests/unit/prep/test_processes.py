@@ -43,8 +43,10 @@ import os, signal, time
 from prep.processes import get_ready
 
 def kill_server():
-    pids = [int(pid) for pid in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()]
-    server = next(pid for pid in pids if b"forkserver" in Path("/proc", str(pid), "cmdline").read_bytes())
+    server = None
+    while not server:  # it may not yet be what it becomes
+        pids = [int(pid) for pid in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()]
+        server = next((pid for pid in pids if b"forkserver" in Path("/proc", str(pid), "cmdline").read_bytes()), None)
     os.kill(server, signal.SIGKILL)
     while Path("/proc", str(server), "stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.01)
