@@ -45,7 +45,7 @@ class Look(Enum):
     WHOLE = "every pixel"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # sent to or by workers: with slots, pickling takes twice as long
 class DecodeTask:
     """Which file to decode, the longest its shorter side may be (pixels), and the folder for a JPEG encoded anew."""
 
@@ -66,7 +66,7 @@ class DecodeTask:
         return EVERY_ROW if self.look is Look.WHOLE else SOME_ROWS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # sent to or by workers: with slots, pickling takes twice as long
 class Decoded:
     """A usable picture.
 

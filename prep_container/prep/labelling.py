@@ -13,7 +13,7 @@ from prep.decoding import Decoded, DecodeTask, Look, Undecodable
 from prep.duplicates import in_luma, look_alikes, perhaps_in_colour, told_apart, with_one_identity
 from prep.matching import Pair
 from prep.model import Annotation, LabelledPicture
-from prep.pool import decode_all
+from prep.pool import Crew
 from prep.progress import Progress
 from prep.quarantine import Quarantine
 from prep.single_pictures import NOT_AN_IMAGE
@@ -39,7 +39,7 @@ def decoded_pairs(
     folder: Path,
     quarantine: Quarantine,
     say: Callable[[str], None],
-    workers: int,
+    crew: Crew,
 ) -> list[DecodedPair]:
     """Decode every picture that something is annotated on, in the order of `pairs`; new JPEGs go into `folder`."""
     folder.mkdir(parents=True)
@@ -57,7 +57,7 @@ def decoded_pairs(
             _lose(pair, "no_object", "it is annotated as holding no object", quarantine, deliberate=True)
     progress = Progress(len(tasks), say)
     decoded: dict[int, Decoded] = {}
-    for task, outcome in decode_all(tasks.values(), workers):
+    for task, outcome in crew.decode_all(tasks.values()):
         progress.advance()
         pair = pairs[task.number]
         if isinstance(outcome, Undecodable):
@@ -69,7 +69,7 @@ def decoded_pairs(
             reason = "it decodes completely, but with complaints; used as decoded and encoded anew"
             quarantine.remark(pair.picture.path, outcome.remark, reason)
         decoded[task.number] = outcome
-    decoded = _identified(decoded, tasks, say, workers)
+    decoded = _identified(decoded, tasks, say, crew)
     return [
         DecodedPair(
             pairs[number], decoded[number], tasks[number].stored if decoded[number].passes else tasks[number].target
@@ -79,14 +79,14 @@ def decoded_pairs(
 
 
 def _identified(
-    decoded: Mapping[int, Decoded], tasks: Mapping[int, DecodeTask], say: Callable[[str], None], workers: int
+    decoded: Mapping[int, Decoded], tasks: Mapping[int, DecodeTask], say: Callable[[str], None], crew: Crew
 ) -> dict[int, Decoded]:
     """The same, those that look alike at first told apart by as much more as it takes."""
 
     def again(chosen: set[int], look: Look) -> dict[int, Decoded]:
         if chosen:
             say(f"comparing {len(chosen)} images that look like others")
-        outcomes = decode_all([replace(tasks[number], look=look) for number in sorted(chosen)], workers)
+        outcomes = crew.decode_all([replace(tasks[number], look=look) for number in sorted(chosen)])
         return {task.number: found for task, found in outcomes if isinstance(found, Decoded)}
 
     decoded = in_luma(decoded, again(perhaps_in_colour(decoded), Look.IN_COLOUR))

@@ -23,6 +23,7 @@ from prep.lists import read_lists
 from prep.matching import match
 from prep.model import Kind
 from prep.oxford import renamed
+from prep.pool import Crew
 from prep.processes import get_ready
 from prep.quarantine import Quarantine
 from prep.readers import read_annotations
@@ -52,9 +53,9 @@ def prepare(
     quarantine = Quarantine()
     for folder in (folders.prepared, folders.report):
         _empty(folder)
-    with _scratch(folders.work) as scratch:
+    with _scratch(folders.work) as scratch, Crew(workers) as crew:
         try:
-            report = _prepare(folders, plan, scratch, quarantine, say, workers)
+            report = _prepare(folders, plan, scratch, quarantine, say, crew)
         finally:
             quarantine.write(folders.report / "quarantine.jsonl")
     write_json(folders.report / "report.json", report)
@@ -67,7 +68,7 @@ def _prepare(
     scratch: Path,
     quarantine: Quarantine,
     say: Callable[[str], None],
-    workers: int,
+    crew: Crew,
 ) -> dict[str, Any]:
     files = collect(folders.dataset, scratch / "unpacked", quarantine, say)
     files += referenced_pictures(folders.references, quarantine)
@@ -86,7 +87,7 @@ def _prepare(
     wanted = wanted_classes(annotations, plan)
     remark_on_similar_classes(wanted, annotations, plan, quarantine)
 
-    decoded = decoded_pairs(pairs, plan, scratch / "pictures", quarantine, say, workers)
+    decoded = decoded_pairs(pairs, plan, scratch / "pictures", quarantine, say, crew)
     conventions = conventions_by_layout([each.stated for each in decoded], plan.boxes)
     every = labelled_pictures(decoded, conventions, plan, quarantine)
     labelled = without_copies(every, quarantine)

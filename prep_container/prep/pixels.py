@@ -17,6 +17,7 @@ from prep.jpeg import Luma, Pixels
 SOME_ROWS, EVERY_ROW = 8, 1  # how far the rows lie apart that a picture is identified by
 _SAMPLES = 8  # to a side
 _BLOCK = 8  # pixels to a side that a JPEG transforms together
+_OF_ONE_VALUE = np.uint64(0x0101_0101_0101_0101)  # times a row of a block's first pixel: the row, if all are like it
 _BRIGHTNESS = np.array([0.114, 0.587, 0.299])  # of blue, green and red, in JFIF
 _ROUNDING = 1.0  # of that, and of what decoders do a little less exactly
 STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a strip don't count
@@ -24,7 +25,7 @@ STRIP_ROWS = 64  # high enough to be fast, low enough that several copies of a s
 cv2.setNumThreads(1)  # every core has a worker of its own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # sent to or by workers: with slots, pickling takes twice as long
 class Identity:
     """What a picture is recognised by: a hash of its size and pixels, and some of these themselves.
 
@@ -53,8 +54,8 @@ def identity(width: int, height: int, strips: Iterable[Pixels | Luma], rows_apar
         rows = strip[-top % rows_apart :: rows_apart]
         for first in range(0, rows.shape[0], STRIP_ROWS):  # a copy, which is never large
             hashed.update(np.ascontiguousarray(rows[first : first + STRIP_ROWS]).data)
-        within = sampled[(sampled >= top) & (sampled < top + strip.shape[0])] - top
-        samples.append(strip[within[:, None], columns].tobytes())
+        within = [row - top for row in sampled if top <= row < top + strip.shape[0]]
+        samples.append(strip[within][:, columns].tobytes())
         top += strip.shape[0]
     return Identity(hashed.hexdigest(), b"".join(samples), in_colour)
 
@@ -67,14 +68,15 @@ def is_flat_drawing(luma: Luma) -> bool:
     under colours that are cut off everywhere. Luma alone can't tell these from photographs, and such pictures count as
     different though their pixels are equal.
     """
-    rows = luma[_places(luma.shape[0])]
-    blocks = rows[:, : rows.shape[1] // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    return 2 * int(np.count_nonzero((blocks == blocks[:, :1]).all(axis=1))) >= len(blocks)
+    rows = luma[_places(luma.shape[0]), : luma.shape[1] // _BLOCK * _BLOCK]
+    blocks = rows.reshape(-1, _BLOCK)
+    flat = blocks.view(np.uint64)[:, 0] == blocks[:, 0] * _OF_ONE_VALUE
+    return 2 * int(np.count_nonzero(flat)) >= len(blocks)
 
 
-def _places(length: int) -> NDArray[np.intp]:
+def _places(length: int) -> list[int]:
     """The middles of equal parts of a side; the same ones several times where it has fewer pixels."""
-    return np.arange(1, 2 * _SAMPLES, 2) * length // (2 * _SAMPLES)
+    return [middle * length // (2 * _SAMPLES) for middle in range(1, 2 * _SAMPLES, 2)]
 
 
 def sampled_alike(pixels: bytes, lumas: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from operator import length_hint
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable, decode
@@ -103,6 +104,7 @@ class _Queue:
     """The tasks to come: those left behind by a lost worker, then the caller's, fetched as they are handed out.
 
     The first batches are of one task each, so that every worker has work at once and few tasks are shared out evenly.
+    So are the last ones, where the tasks can tell how many there are: the workers finish together.
     """
 
     coming: Iterator[DecodeTask]
@@ -113,7 +115,8 @@ class _Queue:
 
     def any_left(self) -> bool:
         if not self.ready:
-            size = min(LARGEST_BATCH, 1 + self.fetched // (4 * self.workers))
+            fewer = min(self.fetched, length_hint(self.coming, self.fetched))
+            size = min(LARGEST_BATCH, 1 + fewer // (2 * self.workers))
             if batch := tuple(islice(self.coming, size)):
                 self.ready.append(batch)
                 self.fetched += len(batch)
@@ -136,38 +139,54 @@ class _Queue:
         return True
 
 
-def decode_all(
-    tasks: Iterable[DecodeTask],
-    workers: int,
-    *,
-    decode_one: Decode = decode,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Iterator[tuple[DecodeTask, Outcome]]:
-    """Decode every task once, in parallel; outcomes come as they are ready, in any order.
+class Crew:
+    """Decoding processes, started for the first tasks, kept for those that come later, and ended with the context.
 
-    Tasks are fetched as workers become free, two batches for each at most, so an iterator may stand for any number.
-    With no workers (0) this process decodes them itself, one after the other and without a time limit.
-
-    Closing the iterator early (or an exception in its consumer) ends the workers. Raises the OSError of a worker that
-    could not read or write its files, and TransientError where workers do not even begin: that is the machine's fault,
-    so no picture is blamed for it.
+    To end them takes milliseconds, which a small data set would notice: that can wait until everything is written.
     """
-    if not workers:
-        for task in tasks:
-            yield task, decode_one(task)
-        return
-    coming = iter(tasks)
-    first: deque[Batch] = deque((task,) for task in islice(coming, workers))
-    queue = _Queue(coming, workers, first, len(first))
-    crew: list[_Worker] = []
-    false_starts = 0
-    try:
-        crew.extend(_Worker.start(decode_one) for _ in range(len(first)))
+
+    def __init__(self, size: int, *, decode_one: Decode = decode, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._size = size
+        self._decode_one = decode_one
+        self._timeout_seconds = timeout_seconds
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def decode_all(self, tasks: Iterable[DecodeTask]) -> Iterator[tuple[DecodeTask, Outcome]]:
+        """Decode every task once, in parallel; outcomes come as they are ready, in any order.
+
+        Tasks are fetched as workers become free, two batches for each at most, so an iterator may stand for any number.
+        A crew of none (0) has this process decode them itself, one after the other and without a time limit.
+
+        One call at a time; closing its iterator early ends the workers. Raises the OSError of a worker that could not
+        read or write its files, and TransientError where workers do not even begin: that is the machine's fault, so no
+        picture is blamed for it.
+        """
+        if not self._size:
+            for task in tasks:
+                yield task, self._decode_one(task)
+            return
+        coming = iter(tasks)
+        first: deque[Batch] = deque((task,) for task in islice(coming, self._size))
+        try:
+            yield from self._decoded(_Queue(coming, self._size, first, len(first)))
+        except BaseException:
+            self._end()  # nobody wants what they are at
+            raise
+
+    def _decoded(self, queue: _Queue) -> Iterator[tuple[DecodeTask, Outcome]]:
+        crew, false_starts = self._workers, 0
+        crew.extend(_Worker.start(self._decode_one) for _ in range(len(queue.ready) - len(crew)))
         while _hand_out(queue, crew):
             heard = wait([worker.connection for worker in crew if worker.batches or not worker.ready], timeout=1.0)
             for position, worker in enumerate(crew):
                 late = worker.connection not in heard
-                if late and not worker.overdue(timeout_seconds):
+                if late and not worker.overdue(self._timeout_seconds):
                     continue
                 if not worker.ready:
                     false_starts = 0 if worker.begins() else false_starts + 1
@@ -177,20 +196,28 @@ def decode_all(
                             "the machine may be short of memory"
                         )
                     if not worker.ready:
-                        crew[position] = _replaced(worker, queue, decode_one)
+                        crew[position] = self._replaced(worker, queue)
                     continue
                 outcomes = None if late else worker.answers()
                 batch = worker.finished()
                 if outcomes is None:
-                    crew[position] = _replaced(worker, queue, decode_one)
+                    crew[position] = self._replaced(worker, queue)
                     if queue.put_back(batch, late=late):
                         continue
-                    what = f"takes longer than {timeout_seconds:g} seconds" if late else "crashes the decoder"
+                    what = f"takes longer than {self._timeout_seconds:g} seconds" if late else "crashes the decoder"
                     outcomes = [Undecodable("corrupt_image", f"decoding it {what}")]
                 _hand_out(queue, crew)  # before their reader, who may take a while, has the answers
                 yield from zip(batch, outcomes, strict=True)
-    finally:
-        _stop(crew)
+
+    def _replaced(self, worker: _Worker, queue: _Queue) -> _Worker:
+        """End a worker and start another in its place; what was only waiting for it goes to whoever is free."""
+        _stop([worker])
+        queue.ready.extendleft(worker.batches)
+        return _Worker.start(self._decode_one)
+
+    def _end(self) -> None:
+        _stop(self._workers)
+        self._workers.clear()
 
 
 def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
@@ -200,13 +227,6 @@ def _hand_out(queue: _Queue, crew: list[_Worker]) -> bool:
             if worker.ready and len(worker.batches) < goal and queue.any_left():
                 worker.give(queue.next())
     return any(worker.batches for worker in crew) or queue.any_left()
-
-
-def _replaced(worker: _Worker, queue: _Queue, decode_one: Decode) -> _Worker:
-    """End a worker and start another in its place; what was only waiting for it goes to whoever is free."""
-    _stop([worker])
-    queue.ready.extendleft(worker.batches)
-    return _Worker.start(decode_one)
 
 
 def _stop(crew: Sequence[_Worker]) -> None:

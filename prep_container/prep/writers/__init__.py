@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -65,9 +64,12 @@ def named(pictures: Sequence[LabelledPicture]) -> Named:
 
 def write_picture(picture: LabelledPicture, path: Path) -> None:
     """Write a picture's file. Raises FileExistsError where there is one: no picture may take another's place."""
-    if path.exists():
-        raise FileExistsError(f"{path.name} would be written twice, the second time for {picture.source.path}")
-    shutil.copyfile(picture.payload, path)
+    try:
+        with path.open("xb") as file:
+            file.write(picture.payload.read_bytes())
+    except FileExistsError as error:
+        twice = f"{path.name} would be written twice, the second time for {picture.source.path}"
+        raise FileExistsError(twice) from error
 
 
 def write_json(path: Path, document: object) -> None:

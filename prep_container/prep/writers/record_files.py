@@ -33,7 +33,7 @@ def write(pictures: Named, channel: str, destination: Destination) -> None:
     ):
         for number, (name, picture) in enumerate(pictures.items()):
             label = detection_label(picture, destination.class_ids)
-            records.write(number, packed_label(number, label), picture.payload.read_bytes())
+            records.write_with_file(number, packed_label(number, label), picture.payload)
             floats = "\t".join(f"{value:.{DECIMALS}f}" for value in label)
             lst.write(f"{number}\t{floats}\t{name}\n")
 

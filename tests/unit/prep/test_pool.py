@@ -3,15 +3,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropspot.errors import TransientError
 from prep.decoding import Decoded, DecodeTask, Undecodable
 from prep.pixels import Identity
-from prep.pool import LARGEST_BATCH, Outcome, decode_all
+from prep.pool import LARGEST_BATCH, Crew, Outcome
+
+
+def decode_all(tasks: Iterable[DecodeTask], workers: int, **settings: Any) -> Iterator[tuple[DecodeTask, Outcome]]:
+    with Crew(workers, **settings) as crew:
+        yield from crew.decode_all(tasks)
 
 
 def tasks(count: int) -> list[DecodeTask]:
@@ -106,15 +112,45 @@ def test_a_picture_that_takes_for_ever_is_given_up() -> None:
 
 
 def test_trouble_with_the_disk_ends_the_job() -> None:
-    with pytest.raises(OSError, match="No space left"):
-        list(decode_all(tasks(3), 1, decode_one=disk_full))
+    with Crew(1, decode_one=disk_full) as crew, pytest.raises(OSError, match="No space left"):
+        list(crew.decode_all(tasks(3)))
     assert no_worker_is_left()
 
 
-def test_a_consumer_that_stops_early_leaves_no_worker_behind() -> None:
-    answers = decode_all(tasks(50), 2, decode_one=slow)
-    next(answers)
-    answers.close()
+def test_a_consumer_that_stops_early_leaves_no_worker_at_its_tasks() -> None:
+    with Crew(2, decode_one=slow) as crew:
+        answers = crew.decode_all(tasks(50))
+        next(answers)
+        answers.close()
+        assert no_worker_is_left()
+        assert sorted(task.number for task, _ in crew.decode_all(tasks(3))) == [0, 1, 2]
+    assert no_worker_is_left()
+
+
+def test_workers_are_kept_for_later_tasks_and_joined_by_others_where_there_are_more(tmp_path: Path) -> None:
+    def workers_of(count: int) -> set[str]:
+        answers = crew.decode_all(DecodeTask(n, tmp_path / "picture", 100, Path("unused")) for n in range(count))
+        return {answer.identity.digest for _, answer in answers if isinstance(answer, Decoded)}
+
+    with Crew(2, decode_one=waits_for_a_colleague) as crew:
+        (tmp_path / "a colleague").touch()
+        first = workers_of(1)
+        (tmp_path / "a colleague").unlink()
+        both = workers_of(30)
+        assert (len(first), len(both)) == (1, 2)
+        assert first < both
+        assert workers_of(30) <= both
+    assert no_worker_is_left()
+
+
+def test_a_worker_that_died_between_two_looks_costs_nothing() -> None:
+    with Crew(1, decode_one=outcome) as crew:
+        [(_, first)] = crew.decode_all(tasks(1))
+        assert isinstance(first, Decoded)
+        os.kill(int(first.identity.digest), signal.SIGKILL)
+        answers = dict(crew.decode_all(tasks(9)))
+        assert {task.number for task in answers} == set(range(9))
+        assert all(isinstance(answer, Decoded) for answer in answers.values())
     assert no_worker_is_left()
 
 

@@ -30,11 +30,12 @@ DECODING = """
 from operator import attrgetter
 from pathlib import Path
 from prep.decoding import DecodeTask
-from prep.pool import decode_all
+from prep.pool import Crew
 
 def decoded():
     given = [DecodeTask(number, Path("unused"), 100, Path("unused")) for number in range(20)]
-    assert sorted(found for _, found in decode_all(given, 2, decode_one=attrgetter("number"))) == list(range(20))
+    with Crew(2, decode_one=attrgetter("number")) as crew:
+        assert sorted(found for _, found in crew.decode_all(given)) == list(range(20))
 """
 
 LOSING_THE_SERVER = """
@@ -42,8 +43,10 @@ import os, signal, time
 from prep.processes import get_ready
 
 def kill_server():
-    pids = [int(pid) for pid in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()]
-    server = next(pid for pid in pids if b"forkserver" in Path("/proc", str(pid), "cmdline").read_bytes())
+    server = None
+    while not server:  # it may not yet be what it becomes
+        pids = [int(pid) for pid in Path("/proc/self/task", str(os.getpid()), "children").read_text().split()]
+        server = next((pid for pid in pids if b"forkserver" in Path("/proc", str(pid), "cmdline").read_bytes()), None)
     os.kill(server, signal.SIGKILL)
     while Path("/proc", str(server), "stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.01)

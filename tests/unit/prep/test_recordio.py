@@ -55,16 +55,30 @@ def test_any_payload_survives_the_round_trip(contents: list[bytes], tmp_path_fac
     assert rec.stat().st_size % 4 == 0
 
 
-@given(contents=st.lists(st.lists(payloads, max_size=3), max_size=4))
+@given(contents=st.lists(st.tuples(payloads, payloads), max_size=4))
 @seeded
-def test_a_payload_may_come_in_pieces(contents: list[list[bytes]], tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("rec")
-    with RecordWriter(folder / "pieces.rec", folder / "pieces.idx") as records:
-        for key, pieces in enumerate(contents):
-            records.write(key, *pieces)
-    rec = write(folder, [b"".join(pieces) for pieces in contents])
-    assert (folder / "pieces.rec").read_bytes() == rec.read_bytes()
-    assert (folder / "pieces.idx").read_text() == (folder / "a.idx").read_text()
+def test_a_payload_may_end_with_a_file(
+    contents: list[tuple[bytes, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert_same_with_files(contents, tmp_path_factory.mktemp("rec"))
+
+
+def test_files_may_be_of_any_size(tmp_path: Path) -> None:
+    sizes = [300_001, 700_003, 1 << 20, (1 << 20) - 12, 5, 0, 3_000_002, 400_000]
+    contents = [(b"label%02d" % number, b"%d" % number * size) for number, size in enumerate(sizes)]
+    assert_same_with_files([*contents, (b"labels", bytes(999_998) + MAGIC * 20_000), (b"", b"last")], tmp_path)
+
+
+def assert_same_with_files(contents: list[tuple[bytes, bytes]], folder: Path) -> None:
+    """The same record files whether payloads are given as they are, or end with a file."""
+    with RecordWriter(folder / "files.rec", folder / "files.idx") as records:
+        for key, (beginning, content) in enumerate(contents):
+            (folder / "content").write_bytes(content)
+            records.write_with_file(key, beginning, folder / "content")
+    rec = write(folder, [beginning + content for beginning, content in contents])
+    assert (folder / "files.rec").read_bytes() == rec.read_bytes()
+    assert (folder / "files.idx").read_text() == (folder / "a.idx").read_text()
+    assert list(read_records(rec)) == [beginning + content for beginning, content in contents]
 
 
 def test_the_index_points_at_the_records(tmp_path: Path) -> None:
