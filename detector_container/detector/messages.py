@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -45,7 +47,7 @@ class Response:
         """Return the bytes that answer a request; `keep_alive`: another one may follow on its connection."""
         lines = [
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
-            f"date: {email.utils.formatdate(usegmt=True)}",
+            f"date: {_date(int(time.time()))}",
             f"content-length: {len(self.body)}",
             *(f"{name}: {value}" for name, value in self.headers.items()),
         ]
@@ -55,6 +57,11 @@ class Response:
             lines.append("connection: keep-alive")
         head = "\r\n".join((*lines, "", "")).encode("latin-1")
         return head if request.method == "HEAD" else head + self.body
+
+
+@functools.lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return email.utils.formatdate(seconds, usegmt=True)
 
 
 class RefusedError(Exception):

@@ -66,6 +66,22 @@ def test_a_picture_that_occupies_the_decoder_does_not_take_the_server_down(model
         assert server.post(picture()).status_code == 200
 
 
+def test_told_to_stop_while_a_picture_occupies_the_decoder_it_ends_in_order(model_root: Path) -> None:
+    slow = (
+        "import time; from detector import http_server, served_model; http_server._DRAIN_SECONDS = 2; "
+        "look = served_model.ServedModel.detect; "
+        "served_model.ServedModel.detect = lambda m, data: time.sleep(60) if len(data) > 100_000 else look(m, data)"
+    )
+    with LiveServer(model_root, ("-c", REPLACING.format(slow)), SAGEMAKER_MODEL_SERVER_TIMEOUT="1") as server:
+        with server.connect() as waiting:
+            body = large_picture()
+            waiting.sendall(f"{HEAD}content-length: {len(body)}\r\n\r\n".encode() + body)
+            time.sleep(0.2)
+            code, log = server.stop()
+        assert code == 0, log
+        assert "takes longer" not in log
+
+
 def test_pictures_that_would_occupy_the_decoder_are_refused(server: LiveServer) -> None:
     for body, told in ((scan_bomb(), "scans"), (run_length_bomb(), "run-length")):
         answer = server.post(body)

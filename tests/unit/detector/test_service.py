@@ -90,6 +90,18 @@ def test_too_many_bytes_or_pixels_are_413() -> None:
     assert (bomb.status, bomb.json()) == (413, {"error": "too many pixels"})
 
 
+def test_a_picture_for_which_there_is_no_memory_is_413() -> None:
+    def large() -> Iterator[bytes]:
+        yield b"x"
+        raise MemoryError
+
+    for response in (client(refuse(MemoryError())).post("/invocations"), client().post("/invocations", large())):
+        assert (response.status, response.json()) == (413, {"error": "the picture does not fit into memory"})
+    hungry = client(refuse(MemoryError()))
+    assert hungry.post("/invocations").status == 413
+    assert hungry.get("/ping").status == 200
+
+
 def test_a_failing_inference_is_500_and_the_server_lives_on() -> None:
     answers = iter([refuse(RuntimeError("broken")), lambda data: Answer(200, 100, ROWS)])
 
