@@ -31,6 +31,7 @@ LEAST_SHARE = 0.9  # of the in-process rate, with two clients
 MOST_MIB = 250
 MOST_SECONDS = 1.5  # from the start to the first answer
 CLIENTS = 2
+SECONDS, SHORT_SECONDS = 5.0, 0.5  # of one thread alone in a round
 SIZE = (500, 375)
 _VERSIONS = """
 import importlib.metadata as m, platform
@@ -44,6 +45,7 @@ class Measured:
     """One value of each round; times in milliseconds, rates in pictures a second."""
 
     rows: int = 0
+    pictures: int = 0  # of each way in a round
     alone: list[float] = field(default_factory=list)
     over_http: list[float] = field(default_factory=list)
     rate_one: list[float] = field(default_factory=list)
@@ -73,8 +75,8 @@ def main() -> int:
         picture.write_bytes(_picture())
         measured = {}
         for name, root in _models(options, work).items():
-            say(f"{name}: {options.rounds} rounds of {options.pictures} pictures")
-            measured[name] = _measure(root, picture, options.rounds, options.pictures)
+            say(f"{name}: {options.rounds} rounds")
+            measured[name] = _measure(root, picture, options)
         size = picture.stat().st_size
     found = [verdict for name, one in measured.items() for verdict in _wanted(name, one)]
     versions = subprocess.run(
@@ -82,7 +84,7 @@ def main() -> int:
     ).stdout.strip()
     print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {versions}.")
     print(
-        f"JPEG of {SIZE[0]}x{SIZE[1]} pixels, {size:,} bytes; {options.rounds} rounds of {options.pictures} pictures; "
+        f"JPEG of {SIZE[0]}x{SIZE[1]} pixels, {size:,} bytes; {options.rounds} rounds; "
         "the server and the same work in one process take turns. Min / median / max of the rounds.\n"
     )
     print(_table(measured), end="\n\n")
@@ -92,13 +94,14 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what serving costs beyond the detection itself.")
-    parser.add_argument("--quick", action="store_true", help="two rounds of 40 pictures")
-    parser.add_argument("--rounds", type=int, help="how often the ways take their turn (7)")
-    parser.add_argument("--pictures", type=int, help="pictures of each way in a round (200)")
+    parser.add_argument("--quick", action="store_true", help="two short rounds")
+    parser.add_argument("--rounds", type=int, help="how often the ways take their turn (9)")
+    parser.add_argument(
+        "--pictures", type=int, help="pictures of each way in a round (what one thread does in five seconds)"
+    )
     parser.add_argument("--model", type=Path, help="a model folder, instead of random weights of two networks")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 7)
-    options.pictures = options.pictures or (40 if options.quick else 200)
+    options.rounds = options.rounds or (2 if options.quick else 9)
     return options
 
 
@@ -124,11 +127,14 @@ def _picture() -> bytes:
     return buffer.getvalue()
 
 
-def _measure(root: Path, picture: Path, rounds: int, pictures: int) -> Measured:
+def _measure(root: Path, picture: Path, options: argparse.Namespace) -> Measured:
     measured, cores = Measured(), len(os.sched_getaffinity(0))
     with in_process(root / "model", picture) as alone:
         measured.rows = json.loads(alone.greeting)["rows"]
-        for _ in range(rounds):
+        alone.ask("1 20")
+        seconds = SHORT_SECONDS if options.quick else SECONDS
+        measured.pictures = pictures = options.pictures or round(seconds * 20 / json.loads(alone.answer())["seconds"])
+        for _ in range(options.rounds):
             alone.ask(f"1 {pictures}")
             one = json.loads(alone.answer())
             alone.ask(f"{cores} {CLIENTS * pictures}")
@@ -153,7 +159,11 @@ def _table(measured: dict[str, Measured]) -> str:
     rows: list[tuple[str, str, str]] = []
     for name, one in measured.items():
         rows += [
-            (f"{name}: in-process, one thread, p50 (answer of {one.rows} rows)", "ms", Spread.of(one.alone).text(2)),
+            (
+                f"{name}: in-process, one thread, p50 ({one.rows} rows; {one.pictures} pictures)",
+                "ms",
+                Spread.of(one.alone).text(2),
+            ),
             (f"{name}: HTTP, one client, p50", "ms", Spread.of(one.over_http).text(2)),
             (f"{name}: HTTP beyond in-process, round by round", "ms", one.more().text(2)),
             (f"{name}: in-process, one thread", "pictures/s", Spread.of(one.rate_one).text(1)),
