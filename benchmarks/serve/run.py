@@ -96,9 +96,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what serving costs beyond the detection itself.")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
     parser.add_argument("--rounds", type=int, help="how often the ways take their turn (9)")
-    parser.add_argument(
-        "--pictures", type=int, help="pictures of each way in a round (what one thread does in five seconds)"
-    )
+    parser.add_argument("--pictures", type=int, help="pictures of each way in a round (five seconds of one thread)")
     parser.add_argument("--model", type=Path, help="a model folder, instead of random weights of two networks")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 9)
@@ -160,7 +158,7 @@ def _table(measured: dict[str, Measured]) -> str:
     for name, one in measured.items():
         rows += [
             (
-                f"{name}: in-process, one thread, p50 ({one.rows} rows; {one.pictures} pictures)",
+                f"{name}: in-process, one thread, p50 ({one.pictures} pictures, {one.rows} rows each)",
                 "ms",
                 Spread.of(one.alone).text(2),
             ),
