@@ -180,7 +180,7 @@ class Connection:
 
     def _linger(self) -> None:
         """End this side and wait for the other: who still sends would lose the answer if all was closed at once."""
-        deadline = time.monotonic() + (_LAST_SECONDS if self._is_stopping else self.seconds)
+        deadline = time.monotonic() + (self.seconds if self._rest() else _LAST_SECONDS)
         self._shut(socket.SHUT_WR)
         while True:
             self._parser.events.clear()

@@ -175,6 +175,17 @@ def test_told_to_stop_it_answers_what_is_under_way() -> None:
         assert b"connection: close\r\n" in told
 
 
+@pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n", b"\0\0\r\n\r\n"])
+def test_told_to_stop_it_waits_for_nobody_who_does_not_close(last: bytes) -> None:
+    with serving(hello) as (connect, server), connect() as client:
+        client.sendall(last)
+        assert received(client)
+        began = time.monotonic()
+        server.stop()
+        until(0, server)
+        assert time.monotonic() - began < Connection.seconds / 2
+
+
 def test_an_answer_that_is_not_taken_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, "seconds", 0.2)
 
