@@ -107,7 +107,7 @@ class Connection:
             if self._is_stopping:
                 return False
             self._is_idle = False
-        self._waits_since = time.monotonic()
+        self._waits_since = None
         event = self._parser.events.popleft()
         if isinstance(event, MalformedError):
             raise event
@@ -135,6 +135,7 @@ class Connection:
         waits = self._request.headers.get("expect", "").lower() == "100-continue" and not self._parser.events
         if waits and self._request.version != "1.0":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._waits_since = time.monotonic()
         yield from self._body(seconds)
         self._waits_since = None
 

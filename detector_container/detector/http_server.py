@@ -4,13 +4,13 @@ A thread of its own, not an event loop: with as many clients as cores, every pic
 and back leaves a core idle for a moment, twice.
 """
 
+import _thread
 import contextlib
 import logging
 import selectors
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from detector.connection import Connection
 from detector.messages import Application
@@ -19,7 +19,8 @@ LOG = logging.getLogger(__name__)
 
 _CONNECTIONS = 512  # a thread takes some tens of kilobytes of memory, and 8 MB of addresses
 _DRAIN_SECONDS = 25.0  # SageMaker kills 30 s after SIGTERM
-_RETRY_SECONDS = 0.1  # where there is no descriptor or thread left
+_RETRY_SECONDS = 0.1  # where there is no room for a connection
+_WARNING_SECONDS = 1.0  # between two warnings of that
 
 
 class HttpServer:
@@ -30,7 +31,7 @@ class HttpServer:
         self._application = application
         self._most = most
         self._connections: set[Connection] = set()
-        self._threads = ThreadPoolExecutor(most, thread_name_prefix="connection")
+        self._warned = 0.0
         self._changed = threading.Condition()  # of the connections
         self._stopped, self._stopping = socket.socketpair()
 
@@ -56,42 +57,50 @@ class HttpServer:
         self._drain()
 
     def _accept(self) -> None:
+        client = None
         try:
             client, _ = self._listener.accept()
+            if self._has_room():
+                self._begin(client)
+            else:
+                client.close()
         except (BlockingIOError, ConnectionError):  # it has gone away meanwhile
             return
-        except OSError as error:
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no memory
+            if client is not None:
+                client.close()
             self._relieve(error)
-            return
-        if not self._has_room():
-            client.close()
-            return
+
+    def _begin(self, client: socket.socket) -> None:
         connection = Connection(client, self._application)
         with self._changed:
             self._connections.add(connection)
         try:
-            self._threads.submit(self._serve_one, connection)
-        except RuntimeError as error:  # there is no other thread: one that has ended its connection will take it
-            self._relieve(error)
+            _thread.start_new_thread(self._serve_one, (connection,))  # and not wait until it runs, as Thread.start does
+        except BaseException:
+            self._forget(connection)
+            raise
 
     def _has_room(self) -> bool:
-        """Make room for another connection, in the place of that which has waited for its client longest."""
         with self._changed:
-            if len(self._connections) < self._most:
-                return True
-            self._end_one()
-            return self._changed.wait_for(lambda: len(self._connections) < self._most, _RETRY_SECONDS)
+            return len(self._connections) < self._most or self._make_room()
 
-    def _end_one(self) -> None:
+    def _make_room(self) -> bool:
+        """End the connection that has waited for its client longest; False: none has ended within a moment."""
         waiting = [(since, one) for one in self._connections if (since := one.waits_since) is not None]
         if waiting:
             min(waiting, key=lambda pair: pair[0])[1].end()
+        before = len(self._connections)
+        return self._changed.wait_for(lambda: len(self._connections) < before, _RETRY_SECONDS)
 
-    def _relieve(self, error: Exception) -> None:
-        LOG.warning("there is no room for another connection (%s): one is ended", error)
+    def _relieve(self, error: BaseException) -> None:
+        if time.monotonic() > self._warned + _WARNING_SECONDS:
+            LOG.warning(
+                "there is no room for another connection (%s): one is ended", str(error) or type(error).__name__
+            )
+            self._warned = time.monotonic()
         with self._changed:
-            self._end_one()
-        time.sleep(_RETRY_SECONDS)
+            self._make_room()
 
     def _serve_one(self, connection: Connection) -> None:
         try:
@@ -99,13 +108,15 @@ class HttpServer:
         except Exception:
             LOG.exception("a connection failed")
         finally:
-            with self._changed:
-                self._connections.discard(connection)
-                self._changed.notify_all()
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        with self._changed:
+            self._connections.discard(connection)
+            self._changed.notify_all()
 
     def _drain(self) -> None:
         with self._changed:
             for connection in self._connections:
                 connection.stop()
             self._changed.wait_for(lambda: not self._connections, _DRAIN_SECONDS)
-        self._threads.shutdown(wait=False)

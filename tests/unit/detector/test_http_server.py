@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 from unit.detector.live_server import answered, received
 
+from detector import http_server
 from detector.connection import Connection
 from detector.http_server import HttpServer
 from detector.messages import Application, Receive, Request, Response
@@ -137,6 +139,49 @@ def test_where_there_are_too_many_the_one_that_lets_wait_longest_ends() -> None:
                 assert received(sixth) == b""  # the server lets all the others wait, not they it
             release.set()
             assert body(answered(first)) == body(answered(fourth)) == body(answered(fifth)) == b"hello"
+
+
+def test_who_waits_for_an_answer_makes_no_room() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(_request: Request, _receive: Receive) -> Response:  # and asks for no body
+        begun.set()
+        assert release.wait(SECONDS)
+        return Response(body=b"hello")
+
+    with serving(slow, most=2) as (connect, server), connect() as first, connect() as second:
+        until(2, server)
+        first.sendall(GET)
+        assert begun.wait(SECONDS)
+        with connect():
+            assert received(second) == b""
+            release.set()
+            assert body(answered(first)) == b"hello"
+
+
+@pytest.mark.parametrize("lacking", [OSError(24, "Too many open files"), RuntimeError("can't start"), MemoryError()])
+def test_where_a_connection_cannot_be_begun_another_makes_room(
+    lacking: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(Connection):
+        """The first one meets a lack of something."""
+
+        lacking: ClassVar[list[Exception]] = []
+
+        def __init__(self, client: socket.socket, application: Application) -> None:
+            if self.lacking:
+                raise self.lacking.pop()
+            super().__init__(client, application)
+
+    monkeypatch.setattr(http_server, "Connection", Short)
+    with serving(hello) as (connect, server), connect() as idle:
+        until(1, server)
+        Short.lacking.append(lacking)
+        with connect() as refused:
+            assert received(refused) == received(idle) == b""
+        with connect() as client:
+            client.sendall(GET)
+            assert body(answered(client)) == b"hello"
 
 
 def test_who_has_just_been_answered_does_not_let_wait_longest() -> None:
