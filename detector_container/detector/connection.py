@@ -41,9 +41,9 @@ class Connection:
         self._is_complete = True  # the request has come to its end
         self._is_answered = True
         self._waits_since: float | None = time.monotonic()
-        self._lock = threading.Lock()  # of these two
         self._is_idle = True
         self._is_stopping = False
+        self._lock = threading.Lock()  # of the last two: who is told to stop either ends at once or sees it afterwards
 
     @property
     def waits_since(self) -> float | None:

@@ -93,7 +93,7 @@ class HttpServer:
         before = len(self._connections)
         return self._changed.wait_for(lambda: len(self._connections) < before, _RETRY_SECONDS)
 
-    def _relieve(self, error: BaseException) -> None:
+    def _relieve(self, error: Exception) -> None:
         if time.monotonic() > self._warned + _WARNING_SECONDS:
             LOG.warning(
                 "there is no room for another connection (%s): one is ended", str(error) or type(error).__name__
