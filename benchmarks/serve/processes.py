@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,18 +102,16 @@ class Server:
         fields = [_status(pid) for pid in (str(self._process.pid), *children)]
         return sum(one["VmRSS"] for one in fields) / 1024, sum(one["VmHWM"] for one in fields) / 1024
 
-    def posted(self, clients: int, pictures: int) -> tuple[float, list[float]]:
-        """Return the seconds that `clients` took to post `pictures` each at once, and each answer's own."""
-        with ExitStack() as stack:
-            command = (sys.executable, HERE / "client.py", str(self.port), self._picture)
-            crew = [stack.enter_context(Conversation(*command)) for _ in range(clients)]
-            began = time.perf_counter()
-            for client in crew:
-                client.ask(str(pictures))
-            each: list[float] = []
-            for client in crew:
-                each += json.loads(client.answer())
-            return time.perf_counter() - began, each
+    def client(self) -> Conversation:
+        """Start client.py; it keeps its connection until it ends."""
+        return Conversation(sys.executable, HERE / "client.py", str(self.port), self._picture)
+
+
+def posted(clients: list[Conversation], seconds: float) -> list[list[float]]:
+    """Have clients post at once for so many seconds; return for each client the seconds of each picture."""
+    for client in clients:
+        client.ask(str(seconds))
+    return [json.loads(client.answer()) for client in clients]
 
 
 def _status(pid: str) -> dict[str, int]:

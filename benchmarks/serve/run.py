@@ -15,12 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from processes import SERVE_PYTHON, TRAIN_PYTHON, Server, in_process, random_model
+from processes import SERVE_PYTHON, TRAIN_PYTHON, Conversation, Server, in_process, posted, random_model
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 import machine
@@ -31,7 +32,8 @@ LEAST_SHARE = 0.9  # of the in-process rate, with two clients
 MOST_MIB = 250
 MOST_SECONDS = 1.5  # from the start to the first answer
 CLIENTS = 2
-SECONDS, SHORT_SECONDS = 5.0, 0.5  # of one thread alone in a round
+TURNS = 10  # of each way in a round
+SECONDS, SHORT_SECONDS = 0.5, 0.05  # of each turn
 SIZE = (500, 375)
 _VERSIONS = """
 import importlib.metadata as m, platform
@@ -41,11 +43,22 @@ print(", ".join([f"Python {platform.python_version()}", *(f"{n} {m.version(n)}" 
 
 
 @dataclass(slots=True)
+class Round:
+    """What the turns of one round came to."""
+
+    alone: list[float] = field(default_factory=list)  # seconds of each picture
+    over_http: list[float] = field(default_factory=list)
+    rate_one: list[float] = field(default_factory=list)  # pictures a second, in each turn
+    rate_all: list[float] = field(default_factory=list)
+    rate_http: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Measured:
     """One value of each round; times in milliseconds, rates in pictures a second."""
 
     rows: int = 0
-    pictures: int = 0  # of each way in a round
+    pictures: int = 0  # of one thread in a turn
     alone: list[float] = field(default_factory=list)
     over_http: list[float] = field(default_factory=list)
     rate_one: list[float] = field(default_factory=list)
@@ -54,6 +67,13 @@ class Measured:
     start: list[float] = field(default_factory=list)
     resident: list[float] = field(default_factory=list)
     peak: list[float] = field(default_factory=list)
+
+    def add(self, one: Round) -> None:
+        self.alone.append(1000 * statistics.median(one.alone))
+        self.over_http.append(1000 * statistics.median(one.over_http))
+        self.rate_one.append(statistics.mean(one.rate_one))
+        self.rate_all.append(statistics.mean(one.rate_all))
+        self.rate_http.append(statistics.mean(one.rate_http))
 
     def more(self) -> Spread:
         return Spread.of([http - alone for http, alone in zip(self.over_http, self.alone, strict=True)])
@@ -84,8 +104,8 @@ def main() -> int:
     ).stdout.strip()
     print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {versions}.")
     print(
-        f"JPEG of {SIZE[0]}x{SIZE[1]} pixels, {size:,} bytes; {options.rounds} rounds; "
-        "the server and the same work in one process take turns. Min / median / max of the rounds.\n"
+        f"JPEG of {SIZE[0]}x{SIZE[1]} pixels, {size:,} bytes; {options.rounds} rounds of {TURNS} turns: "
+        "the server and the same work in one process. Min / median / max of the rounds.\n"
     )
     print(_table(measured), end="\n\n")
     print(verdicts(found))
@@ -95,8 +115,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what serving costs beyond the detection itself.")
     parser.add_argument("--quick", action="store_true", help="two short rounds")
-    parser.add_argument("--rounds", type=int, help="how often the ways take their turn (9)")
-    parser.add_argument("--pictures", type=int, help="pictures of each way in a round (five seconds of one thread)")
+    parser.add_argument("--rounds", type=int, help="how often the server is started anew (9)")
     parser.add_argument("--model", type=Path, help="a model folder, instead of random weights of two networks")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 9)
@@ -126,30 +145,36 @@ def _picture() -> bytes:
 
 
 def _measure(root: Path, picture: Path, options: argparse.Namespace) -> Measured:
-    measured, cores = Measured(), len(os.sched_getaffinity(0))
+    measured = Measured()
+    seconds = SHORT_SECONDS if options.quick else SECONDS
     with in_process(root / "model", picture) as alone:
         measured.rows = json.loads(alone.greeting)["rows"]
         alone.ask("1 20")
-        seconds = SHORT_SECONDS if options.quick else SECONDS
-        measured.pictures = pictures = options.pictures or round(seconds * 20 / json.loads(alone.answer())["seconds"])
+        measured.pictures = round(seconds * 20 / json.loads(alone.answer())["seconds"])
         for _ in range(options.rounds):
-            alone.ask(f"1 {pictures}")
-            one = json.loads(alone.answer())
-            alone.ask(f"{cores} {CLIENTS * pictures}")
-            every = json.loads(alone.answer())
-            with Server(root, picture) as server:
-                _, each = server.posted(1, pictures)
-                seconds, _ = server.posted(CLIENTS, pictures)
+            with Server(root, picture) as server, ExitStack() as stack:
+                clients = [stack.enter_context(server.client()) for _ in range(CLIENTS)]
+                measured.add(_round(alone, clients, measured.pictures, seconds))
                 resident, peak = server.resident_mib()
-            measured.alone.append(1000 * statistics.median(one["each"]))
-            measured.rate_one.append(pictures / one["seconds"])
-            measured.rate_all.append(CLIENTS * pictures / every["seconds"])
-            measured.over_http.append(1000 * statistics.median(each))
-            measured.rate_http.append(CLIENTS * pictures / seconds)
             measured.start.append(server.seconds_to_first_answer)
             measured.resident.append(resident)
             measured.peak.append(peak)
     return measured
+
+
+def _round(alone: Conversation, clients: list[Conversation], pictures: int, seconds: float) -> Round:
+    """Have the ways take turns, short ones: how fast the machine is may change within seconds."""
+    cores, one = len(os.sched_getaffinity(0)), Round()
+    for _ in range(TURNS):
+        alone.ask(f"1 {pictures}")
+        answer = json.loads(alone.answer())
+        one.alone += answer["each"]
+        one.rate_one.append(pictures / answer["seconds"])
+        one.over_http += posted(clients[:1], seconds)[0]
+        alone.ask(f"{cores} {cores * pictures}")
+        one.rate_all.append(cores * pictures / json.loads(alone.answer())["seconds"])
+        one.rate_http.append(sum(len(each) / sum(each) for each in posted(clients, seconds)))
+    return one
 
 
 def _table(measured: dict[str, Measured]) -> str:
@@ -158,7 +183,7 @@ def _table(measured: dict[str, Measured]) -> str:
     for name, one in measured.items():
         rows += [
             (
-                f"{name}: in-process, one thread, p50 ({one.pictures} pictures, {one.rows} rows each)",
+                f"{name}: in-process, one thread, p50 ({one.pictures} pictures a turn, {one.rows} rows each)",
                 "ms",
                 Spread.of(one.alone).text(2),
             ),

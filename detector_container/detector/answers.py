@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -27,9 +28,15 @@ class Answer:
     height: int
     rows: Floats  # (M, 6)
 
-    def prediction(self) -> dict[str, Any]:
+    def encoded(self, pixels: bool) -> bytes:
+        """Return the JSON, with boxes in pixels or as fractions; raise ValueError where JSON doesn't know a number."""
+        if not np.isfinite(self.rows).all():
+            raise ValueError("the answer has numbers that JSON doesn't know")
+        return orjson.dumps(self.annotation() if pixels else self.prediction(), option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def prediction(self) -> dict[str, Floats]:
         """Return the built-in algorithm's answer."""
-        return {"prediction": np.round(self.rows.astype(np.float64), 6).tolist()}
+        return {"prediction": self.rows.astype(np.float64).round(6)}
 
     def annotation(self) -> dict[str, Any]:
         """Return the built-in algorithm's answer to `Accept: application/json;annotation=1`: boxes in pixels."""

@@ -15,12 +15,16 @@ class Body:
     def __init__(self, announced: int = 0) -> None:
         self.length = 0  # of what has come, in bytes
         self.has_made_room = False  # for another: nothing is left of it, and its request is to be refused
-        self._data = bytearray()
+        self._first = b""  # as it came: mostly that is all
+        self._others = bytearray()
         self._announced = announced  # bytes, where the client says
 
     def add(self, chunk: bytes) -> None:
         """Add what has come next."""
-        self._data += chunk
+        if self.length:
+            self._others += chunk
+        else:
+            self._first = chunk
         self.length += len(chunk)
 
     def size(self) -> int:
@@ -29,14 +33,14 @@ class Body:
 
     def make_room(self) -> None:
         """Forget what has come: its time is over."""
-        self._data.clear()
+        self._first, self._others = b"", bytearray()
         self.length = 0
         self.has_made_room = True
 
     def take(self) -> bytes:
         """Return what has come, and keep nothing of it but its length."""
-        data = bytes(self._data)
-        self._data.clear()
+        data = self._first + self._others if self._others else self._first
+        self._first, self._others = b"", bytearray()
         return data
 
 

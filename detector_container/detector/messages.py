@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 JSON = "application/json"
+_STATUS = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request's head."""
 
@@ -24,7 +25,7 @@ class Request:
     keep_alive: bool = True  # the client may send another one on this connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """An answer, whole."""
 
@@ -35,7 +36,7 @@ class Response:
     @staticmethod
     def json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
         """Answer with a document that is encoded already."""
-        return Response(HTTPStatus.OK, body, {"content-type": JSON} | dict(headers or {}))
+        return Response(HTTPStatus.OK, body, {"content-type": JSON, **(headers or {})})
 
     @staticmethod
     def refusal(status: HTTPStatus, sentence: str, **headers: str) -> Response:
@@ -45,18 +46,16 @@ class Response:
 
     def encoded(self, request: Request, keep_alive: bool) -> bytes:
         """Return the bytes that answer a request; `keep_alive`: another one may follow on its connection."""
-        lines = [
-            f"HTTP/1.1 {self.status.value} {self.status.phrase}",
-            f"date: {_date(int(time.time()))}",
-            f"content-length: {len(self.body)}",
-            *(f"{name}: {value}" for name, value in self.headers.items()),
-        ]
+        head = f"HTTP/1.1 {_STATUS[self.status]}\r\ndate: {_date(int(time.time()))}\r\n"
+        head += f"content-length: {len(self.body)}\r\n"
+        for name, value in self.headers.items():
+            head += f"{name}: {value}\r\n"
         if not keep_alive:
-            lines.append("connection: close")
+            head += "connection: close\r\n"
         elif request.version == "1.0":  # whose clients expect it to be closed
-            lines.append("connection: keep-alive")
-        head = "\r\n".join((*lines, "", "")).encode("latin-1")
-        return head if request.method == "HEAD" else head + self.body
+            head += "connection: keep-alive\r\n"
+        encoded = f"{head}\r\n".encode("latin-1")
+        return encoded if request.method == "HEAD" else encoded + self.body
 
 
 @functools.lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ much. Whoever offers another protocol (`Upgrade: h2c`, as curl and Java's client
 7.8.
 """
 
+import functools
 import urllib.parse
 from collections import deque
 
@@ -133,11 +134,15 @@ class RequestParser:
         for name, value in self._headers:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        path = (httptools.parse_url(self._url).path or b"/").decode("ascii")
         return Request(
             method=self._llhttp.get_method().decode("ascii"),
-            path=urllib.parse.unquote(path),
+            path=_path(self._url),
             headers=headers,
             version=self._llhttp.get_http_version(),
             keep_alive=self._llhttp.should_keep_alive(),
         )
+
+
+@functools.lru_cache(maxsize=8)  # clients ask for few
+def _path(url: bytes) -> str:
+    return urllib.parse.unquote((httptools.parse_url(url).path or b"/").decode("ascii"))

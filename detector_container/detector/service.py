@@ -1,20 +1,16 @@
 """What serving answers to: SageMaker's /ping, /invocations and /execution-parameters."""
 
 import logging
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
 
-import numpy as np
 import orjson
 
 from detector.answers import Answer, wants_annotation
 from detector.bodies import Bodies, Body
 from detector.messages import Receive, RefusedError, Request, Response
 from detector.pictures import PictureTooLargeError
+from detector.turns import CrowdedError, Turns
 from dropspot.errors import InvalidInputError
 
 LOG = logging.getLogger(__name__)
@@ -52,11 +48,8 @@ class DetectionService:
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
         self._headers = {ATTRIBUTES: f"run_id={run_id}"} if run_id else {}
-        self._turns = threading.Semaphore(workers)
-        self._admitted = 0
-        self._admission = threading.Lock()
+        self._turns = Turns(workers, workers * (1 + _WAITING_PER_WORKER))
         self._bodies = Bodies(_BODIES * max_body_bytes)
-        self._since: dict[int, float] = {}  # thread -> when it began with its picture
         self._routes = {
             "/ping": (("GET", "HEAD"), self._ping),
             "/invocations": (("POST",), self._invocations),
@@ -84,7 +77,7 @@ class DetectionService:
 
     def longest_running(self) -> float:
         """Return for how many seconds the slowest thread has been busy with its picture."""
-        return time.monotonic() - min(self._since.copy().values(), default=time.monotonic())
+        return self._turns.longest()
 
     def _ping(self, _request: Request, _receive: Receive) -> Response:
         """Healthy: a real inference has passed, and again since one failed for no fault of its picture's."""
@@ -125,8 +118,8 @@ class DetectionService:
     def _check_room(self) -> None:
         if self._model is None:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the model is being loaded: try again")
-        if self._admitted >= self._workers * (1 + _WAITING_PER_WORKER):
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting: try again")
+        if self._turns.are_crowded:
+            raise _crowded()
 
     def _announced(self, request: Request) -> int:
         given = request.headers.get("content-length", "")
@@ -156,46 +149,23 @@ class DetectionService:
         return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
     def _detect(self, body: Body, pixels: bool) -> bytes:
-        with self._turn():
-            try:
-                return self._document(body.take(), pixels)  # copied but now: those that wait are kept once
-            except PictureTooLargeError as error:
-                raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
-            except InvalidInputError as error:
-                raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
-            except MemoryError:
-                raise
-            except Exception as error:
-                LOG.exception("inference failed")
-                self._proven = False
-                sentence = f"inference failed: {type(error).__name__}"
-                raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, sentence) from error
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait until one of the `workers` is free, unless too many wait already."""
-        with self._admission:
-            self._check_room()  # others may have come first while the body was under way
-            self._admitted += 1
-        thread = threading.get_ident()
+        assert self._model is not None  # noqa: S101 - else there is no room
         try:
-            with self._turns:
-                self._since[thread] = time.monotonic()
-                try:
-                    yield
-                finally:
-                    del self._since[thread]
-        finally:
-            with self._admission:
-                self._admitted -= 1
-
-    def _document(self, data: bytes, pixels: bool) -> bytes:
-        """Return the answer's JSON."""
-        assert self._model is not None  # noqa: S101 - checked on admission
-        answer = self._model.detect(data)
-        if not np.isfinite(answer.rows).all():
-            raise ValueError("the answer has numbers that JSON doesn't know")
-        return orjson.dumps(answer.annotation() if pixels else answer.prediction())
+            with self._turns:  # others may have come first while the body was under way
+                return self._model.detect(body.take()).encoded(pixels)
+        except CrowdedError as error:
+            raise _crowded() from error
+        except PictureTooLargeError as error:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
+        except InvalidInputError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            LOG.exception("inference failed")
+            self._proven = False
+            sentence = f"inference failed: {type(error).__name__}"
+            raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, sentence) from error
 
 
 def _check_content_type(request: Request) -> None:
@@ -204,6 +174,10 @@ def _check_content_type(request: Request) -> None:
         given = repr(content_type[:100]) if content_type else "none"
         sentence = f"content type {given} is not supported: send one of {', '.join(CONTENT_TYPES)}"
         raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, sentence)
+
+
+def _crowded() -> RefusedError:
+    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting: try again")
 
 
 def _no_room() -> RefusedError:

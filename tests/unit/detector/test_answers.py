@@ -44,8 +44,7 @@ def test_a_long_header_is_looked_through_once() -> None:
 
 def test_rows_are_rounded_to_six_digits() -> None:
     rows = np.array([[0, 1 / 3, 0.1, 0.2, 0.30000001, 1]], np.float32)
-    answer = json.dumps(Answer(10, 10, rows).prediction())
-    assert answer == '{"prediction": [[0.0, 0.333333, 0.1, 0.2, 0.3, 1.0]]}'
+    assert Answer(10, 10, rows).encoded(pixels=False) == b'{"prediction":[[0.0,0.333333,0.1,0.2,0.3,1.0]]}'
 
 
 def test_pixel_boxes_neither_leave_the_picture_nor_a_gap_between_neighbours() -> None:
@@ -57,5 +56,5 @@ def test_pixel_boxes_neither_leave_the_picture_nor_a_gap_between_neighbours() ->
 
 def test_no_row_is_an_empty_list() -> None:
     empty = Answer(4, 3, np.zeros((0, 6)))
-    assert empty.prediction() == {"prediction": []}
-    assert empty.annotation()["annotations"] == []
+    assert json.loads(empty.encoded(pixels=False)) == {"prediction": []}
+    assert json.loads(empty.encoded(pixels=True))["annotations"] == []
