@@ -29,6 +29,7 @@ from tables import Verdict, table, verdicts
 SIDE = 512
 NO_LIMIT = 4096  # the largest shorter side that a plan takes: nothing here is larger
 COMPARED = 400  # pictures whose PSNR is taken
+FEW, FEW_TURNS = 200, 5  # so few pictures take tenths of a second, and more than one turn in a round
 WORKER_MIB = 300
 _AGAINST = (
     "im2rec of 2022",
@@ -62,7 +63,8 @@ def main() -> int:
     for data in sets:
         data.read()
     processes = [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
-    measured = measuring.take_turns(_ways(sets, processes), options.rounds, say)
+    turns = [measuring.Turns(_ways(data, processes), FEW_TURNS if data.count < FEW else 1) for data in sets]
+    measured = measuring.take_turns(turns, options.rounds, say)
     wanted = _rates_wanted(measured, processes, *sets)
     psnr, psnr_wanted = _psnr(large, processes[-1])
     wanted.append(psnr_wanted)
@@ -71,7 +73,10 @@ def main() -> int:
     memory, memory_wanted = _memory([few, large, huge], processes[-1])
     aside.clear(options.work)
     wanted += memory_wanted
-    print(f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds.\n")
+    print(
+        f"{machine.hardware()}; load {machine.load():.1f} at the end; {options.rounds} rounds, "
+        f"with {FEW_TURNS} turns each for sets of less than {FEW} pictures.\n"
+    )
     print(f"- prep: {machine.versions(programs.PREP)}")
     print(f"- im2rec: {machine.versions(programs.ORACLE)}")
     print(f"- im2rec of 2022: {machine.versions(programs.ORACLE_2022)}\n")
@@ -104,25 +109,24 @@ def _key(data: Benchmarked, way: str, processes: int) -> str:
     return f"{data.name}, {way}, {processes}"
 
 
-def _ways(sets: list[Benchmarked], processes: list[int]) -> Mapping[str, Way]:
-    """What takes turns: every way of every set, im2rec before prep each time."""
+def _ways(data: Benchmarked, processes: list[int]) -> Mapping[str, Way]:
+    """What takes turns: every way of a set, im2rec before prep each time."""
     ways: dict[str, Way] = {}
-    for data in sets:
-        for number in processes:
-            of = {
-                "im2rec": partial(programs.im2rec, data, number, "--resize", str(SIDE)),
-                "im2rec of 2022": partial(
-                    programs.im2rec, data, number, "--resize", str(SIDE), python=programs.ORACLE_2022
-                ),
-                "prep": partial(programs.prep, data, number, shorter_side=SIDE),
-                "im2rec without resizing": partial(programs.im2rec, data, number),
-                "im2rec of 2022 without resizing": partial(programs.im2rec, data, number, python=programs.ORACLE_2022),
-                "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
-                "decoding alone": partial(programs.decode_loop, data, number),
-                "decoding luma alone": partial(programs.decode_loop, data, number, "GRAY"),
-                "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),
-            }
-            ways |= {_key(data, way, number): run for way, run in of.items()}
+    for number in processes:
+        of = {
+            "im2rec": partial(programs.im2rec, data, number, "--resize", str(SIDE)),
+            "im2rec of 2022": partial(
+                programs.im2rec, data, number, "--resize", str(SIDE), python=programs.ORACLE_2022
+            ),
+            "prep": partial(programs.prep, data, number, shorter_side=SIDE),
+            "im2rec without resizing": partial(programs.im2rec, data, number),
+            "im2rec of 2022 without resizing": partial(programs.im2rec, data, number, python=programs.ORACLE_2022),
+            "prep without limit": partial(programs.prep, data, number, shorter_side=NO_LIMIT),
+            "decoding alone": partial(programs.decode_loop, data, number),
+            "decoding luma alone": partial(programs.decode_loop, data, number, "GRAY"),
+            "im2rec --pass-through": partial(programs.im2rec, data, number, "--pass-through"),
+        }
+        ways |= {_key(data, way, number): run for way, run in of.items()}
     return ways
 
 
@@ -152,7 +156,7 @@ def _rates_wanted(
 
 
 def _ratios(measured: Measured, sets: list[Benchmarked], processes: list[int]) -> str:
-    """Prep's rate over that of each other way, with the spread over the rounds."""
+    """Prep's rate over that of each other way, with the spread over the turns."""
     rows = []
     for data in sets:
         for number in processes:
