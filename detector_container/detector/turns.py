@@ -15,14 +15,14 @@ class Turns:
     def __init__(self, at_once: int, most: int) -> None:
         self._at_once = at_once
         self._most = most
-        self._admitted = 0
+        self._waiting = 0
         self._changed = threading.Condition()
         self._since: dict[int, float] = {}  # thread -> when its turn began
 
     @property
     def are_crowded(self) -> bool:
         """Whether nobody else is admitted at the moment."""
-        return self._admitted >= self._most
+        return len(self._since) + self._waiting >= self._most
 
     def longest(self) -> float:
         """Return for how many seconds the turn has lasted that began first of those not over; 0 where there is none."""
@@ -32,9 +32,11 @@ class Turns:
         with self._changed:
             if self.are_crowded:
                 raise CrowdedError
-            self._admitted += 1
-            while len(self._since) >= self._at_once:
-                self._changed.wait()
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: len(self._since) < self._at_once)
+            finally:
+                self._waiting -= 1
             self._since[threading.get_ident()] = time.monotonic()
 
     def __exit__(
@@ -42,5 +44,4 @@ class Turns:
     ) -> None:
         with self._changed:
             del self._since[threading.get_ident()]
-            self._admitted -= 1
             self._changed.notify()
