@@ -3,8 +3,8 @@
 `python timed_prep.py MARKS ROOT`, in prep's environment. MARKS becomes two doubles of the system-wide monotonic clock:
 when the first picture had been decoded, and when the last one had been written, be it as a record or held out.
 Everything is as in `python -m prep` (one worker for each core that this process may use); only where pictures are
-counted, and after all of them have been written, it also looks at the clock. And the scratch folder stays, below the
-output, until the benchmark has ended: see aside.py.
+counted, and after all of them have been written, it also looks at the clock. And the scratch folder, below the output,
+is emptied and not deleted: see aside.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from aside import empty
 
 from dropspot.plan_fields import Fields, stated
 from dropspot.preparation_plan import PreparationPlan
@@ -41,12 +43,14 @@ def main(marks: Path, root: Path) -> None:
         times.append(time.monotonic())
 
     @contextmanager
-    def kept_scratch(_preferred: Path) -> Iterator[Path]:
-        yield Path(tempfile.mkdtemp(prefix="prep-", dir=folders.prepared.parent))
+    def emptied_scratch(_preferred: Path) -> Iterator[Path]:
+        scratch = Path(tempfile.mkdtemp(prefix="prep-", dir=folders.prepared.parent))
+        yield scratch
+        empty(scratch, "*.jpg")
 
     Progress.advance = noted_advance  # type: ignore[method-assign]
     pipeline.write_prepared = noted_write
-    pipeline._scratch = kept_scratch  # noqa: SLF001 - what is deleted slows down the runs behind this one
+    pipeline._scratch = emptied_scratch  # noqa: SLF001 - what is deleted slows down the runs behind this one
     folders = Folders.of_container(root)
     plan = PreparationPlan.take(Fields(stated(folders.plan.read_bytes(), folders.plan.name), folders.plan.name))
     pipeline.prepare(folders, plan, say=print)
