@@ -36,7 +36,7 @@ class Answer:
 
     def prediction(self) -> dict[str, Floats]:
         """Return the built-in algorithm's answer."""
-        return {"prediction": self.rows.astype(np.float64).round(6)}
+        return {"prediction": self.rows.astype(np.float64, order="C").round(6)}
 
     def annotation(self) -> dict[str, Any]:
         """Return the built-in algorithm's answer to `Accept: application/json;annotation=1`: boxes in pixels."""

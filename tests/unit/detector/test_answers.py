@@ -47,6 +47,13 @@ def test_rows_are_rounded_to_six_digits() -> None:
     assert Answer(10, 10, rows).encoded(pixels=False) == b'{"prediction":[[0.0,0.333333,0.1,0.2,0.3,1.0]]}'
 
 
+def test_rows_may_lie_in_memory_in_any_order() -> None:
+    rows = np.random.default_rng(0).random((5, 6))
+    expected = Answer(10, 10, rows).encoded(pixels=False)
+    assert Answer(10, 10, np.asfortranarray(rows)).encoded(pixels=False) == expected
+    assert Answer(10, 10, np.repeat(rows, 2, axis=0)[::2]).encoded(pixels=False) == expected
+
+
 def test_pixel_boxes_neither_leave_the_picture_nor_a_gap_between_neighbours() -> None:
     rows = np.array([[0, 0.9, 0, 0, 0.335, 1], [1, 0.8, 0.335, 0, 1, 1]])
     left, right = Answer(101, 7, rows).annotation()["annotations"]
